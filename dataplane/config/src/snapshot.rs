@@ -1,0 +1,237 @@
+//! The configuration of a proxy, whole and resolved: nothing in it needs a look-up outside.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Secret;
+
+/// Everything a proxy needs to serve. Maps are ordered, so that equal worlds have equal revisions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Who may call.
+    pub auth: ClientAuth,
+    /// Pools by `namespace/name`.
+    pub pools: BTreeMap<String, Pool>,
+    /// Routes by `namespace/name`.
+    pub routes: BTreeMap<String, Route>,
+}
+
+/// Who may call the proxy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "mode")]
+pub enum ClientAuth {
+    /// Anyone who reaches the port; only where the operator was told so explicitly.
+    Open,
+    /// Callers with one of these keys, as `Authorization: Bearer` or `x-api-key`.
+    #[serde(rename_all = "camelCase")]
+    Keys { keys: Vec<ClientKey> },
+}
+
+/// An accepted client key. Proxies never hold the key itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientKey {
+    /// Entry of the Secret it came from.
+    pub name: String,
+    /// SHA-256 of the key, lower-case hex.
+    pub sha256: String,
+}
+
+/// A pool of providers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pool {
+    pub health: Health,
+    /// In the order of the resource: earlier ones are preferred.
+    pub providers: Vec<Provider>,
+}
+
+/// Circuit breaker settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    pub consecutive_failures: u32,
+    pub cooldown_ms: u64,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provider {
+    pub name: String,
+    /// A provider type that the proxy's registry knows, for example `OpenAI`.
+    pub r#type: String,
+    /// Base URL; empty for a provider without network.
+    pub endpoint: String,
+    /// Empty where the provider needs none.
+    pub keys: Vec<ApiKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Simulated>,
+}
+
+/// A provider's API key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// `secret/entry`; says which key without saying the key.
+    pub id: String,
+    pub value: Secret<String>,
+    pub weight: u32,
+}
+
+/// Behaviour of a simulated provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Simulated {
+    pub latency_ms: u64,
+    pub tokens_per_second: u32,
+    /// Percent, 0 to 100.
+    pub error_rate: u32,
+    pub error: SimulatedError,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+}
+
+/// How a simulated provider fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SimulatedError {
+    Connect,
+    Timeout,
+    RateLimited,
+    ServerError,
+    Overloaded,
+    ContextLength,
+    EmptyAnswer,
+    CutStream,
+}
+
+/// A route: model names, and who answers for them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// Exact names, or prefixes with one trailing `*`. No two routes of a snapshot share one.
+    pub models: Vec<String>,
+    pub rules: Vec<Rule>,
+    pub failover: Failover,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    pub name: String,
+    pub targets: Vec<Target>,
+}
+
+/// A model in a pool, with the providers that serve it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// `namespace/name` of a pool in the same snapshot.
+    pub pool: String,
+    /// Model as the pool names it.
+    pub model: String,
+    pub priority: u32,
+    pub weight: u32,
+    /// Never empty; in order of preference.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A provider that serves a target's model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Name of a provider in the target's pool.
+    pub provider: String,
+    /// The provider's own id for the model.
+    pub upstream: String,
+}
+
+/// When another target takes over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failover {
+    pub on: Vec<FailoverReason>,
+    pub max_attempts: u32,
+    pub connect_ms: u64,
+    pub first_token_ms: u64,
+    pub idle_ms: u64,
+    pub total_ms: u64,
+}
+
+/// A class of failure that another target may mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FailoverReason {
+    Connect,
+    Timeout,
+    RateLimited,
+    ServerError,
+    Overloaded,
+    ContextLength,
+}
+
+impl FailoverReason {
+    pub const ALL: [Self; 6] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::RateLimited,
+        Self::ServerError,
+        Self::Overloaded,
+        Self::ContextLength,
+    ];
+
+    /// Metric label and header value, snake case as OpenTelemetry writes `error.type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::RateLimited => "rate_limited",
+            Self::ServerError => "server_error",
+            Self::Overloaded => "overloaded",
+            Self::ContextLength => "context_length",
+        }
+    }
+}
+
+/// Name of a snapshot: the first 16 hex digits of the SHA-256 of its JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(String);
+
+impl Revision {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Snapshot {
+    /// The same world gives the same revision in every replica.
+    pub fn revision(&self) -> Revision {
+        // Serializing plain structs and string-keyed maps cannot fail.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        Revision(hex(&Sha256::digest(json)[..8]))
+    }
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// SHA-256 of a client key as [`ClientKey::sha256`] has it.
+pub fn hash_client_key(key: &str) -> String {
+    hex(&Sha256::digest(key.as_bytes()))
+}

@@ -1,0 +1,25 @@
+//! The Penstock proxy: all IO of the data plane.
+//!
+//! Read `pipeline.rs` first: it tells a request's life from top to bottom.
+//!
+//! Owns: sockets, timers, tasks, health of targets, metrics, the configuration in force.
+//! Refuses to know: custom resources, how a wire format looks inside (that is `penstock-llm`).
+
+mod attempt;
+mod auth;
+mod health;
+pub mod last_good;
+mod meter;
+pub mod metrics;
+mod pick;
+mod pipeline;
+mod proxy;
+mod pump;
+pub mod push;
+mod reply;
+mod runtime;
+mod server;
+mod upstream;
+
+pub use proxy::{InvalidSnapshot, Proxy, Settings};
+pub use server::{serve, serve_admin};

@@ -1,0 +1,387 @@
+//! Every metric of the proxy: names, labels, buckets. Label values come from the configuration, never from clients.
+//!
+//! Names are OpenTelemetry's GenAI semantic conventions where those have one
+//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>), written as Prometheus writes them.
+
+use std::time::Duration;
+
+use penstock_config::FailoverReason;
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// A metric, for the generated page.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+const TARGET: &[&str] = &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model"];
+
+/// 20 µs to 1 s: what the gateway itself adds.
+const OVERHEAD_BUCKETS: &[f64] =
+    &[20e-6, 50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1.0];
+/// 1 ms to 10 minutes: a generation, from a cached answer to the longest reasoning.
+const DURATION_BUCKETS: &[f64] =
+    &[0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 120.0, 240.0, 600.0];
+/// 1 ms to 60 s.
+const FIRST_TOKEN_BUCKETS: &[f64] =
+    &[0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 20.0, 60.0];
+
+macro_rules! descriptions {
+    ($($id:ident = $name:literal, $kind:ident, $labels:expr, $help:literal;)*) => {
+        $(const $id: Description = Description { name: $name, kind: Kind::$kind, labels: $labels, help: $help };)*
+        /// Every metric, in the order of the page.
+        pub const DESCRIPTIONS: &[Description] = &[$($id),*];
+    };
+}
+
+descriptions! {
+    REQUESTS = "penstock_requests_total", Counter,
+        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "outcome"],
+        "Requests that ended, by the target that answered (empty where none did) and how they ended.";
+    DURATION = "gen_ai_server_request_duration_seconds", Histogram, TARGET,
+        "From the request's last byte to the answer's last byte.";
+    FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds", Histogram, TARGET,
+        "From the request's last byte to the first meaningful event of a streamed answer, failed attempts included.";
+    OVERHEAD = "penstock_overhead_duration_seconds", Histogram, &[],
+        "Time a request spent in the gateway itself: from its last byte to the first attempt's send, and from the provider's last byte to the answer for answers that are not streamed.";
+    TOKENS = "penstock_tokens_total", Counter,
+        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"],
+        "Tokens as the provider counted them. Types: input (neither read from nor written to a cache), cache_read, cache_write, output (reasoning included), reasoning (a part of output).";
+    UNMETERED = "penstock_unmetered_answers_total", Counter, TARGET,
+        "Answers whose provider reported no usage, or that ended before it did: their tokens are unknown and not in penstock_tokens_total.";
+    ATTEMPTS = "penstock_attempts_total", Counter,
+        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "result"],
+        "Attempts at targets: ok, or the class of failure.";
+    FAILOVERS = "penstock_failovers_total", Counter,
+        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "error_type"],
+        "Requests that left this target for another one, by the class of failure.";
+    SKIPPED = "penstock_targets_skipped_total", Counter,
+        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "reason"],
+        "Targets passed over without an attempt: breaker_open, keys_resting, cannot_translate.";
+    TRANSLATION = "penstock_translation_total", Counter, &["route", "pool", "gen_ai_provider_name", "field", "fate"],
+        "Request fields that were not simply mapped: emulated, clamped or dropped.";
+    BREAKER = "penstock_breaker_state", Gauge, &["pool", "gen_ai_provider_name", "gen_ai_request_model"],
+        "Circuit breaker of a provider's model: 0 closed, 1 probing, 2 open.";
+    IN_FLIGHT = "penstock_requests_in_flight", Gauge, &[],
+        "Requests being served, streams included.";
+    REVISION = "penstock_config_revision_info", Gauge, &["revision"],
+        "1 for the configuration revision in force.";
+    APPLIED_AT = "penstock_config_applied_timestamp_seconds", Gauge, &[],
+        "Unix time of the last change of configuration.";
+    PUSH_CONNECTED = "penstock_push_connected", Gauge, &[],
+        "1 while the stream from the operator is up.";
+    PUSH_ACKS = "penstock_push_acks_total", Counter, &[],
+        "Revisions from the operator that were applied.";
+    PUSH_REFUSALS = "penstock_push_refusals_total", Counter, &[],
+        "Revisions from the operator that were refused.";
+}
+
+/// The proxy's metrics.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    first_token: HistogramVec,
+    pub overhead: Histogram,
+    tokens: IntCounterVec,
+    unmetered: IntCounterVec,
+    attempts: IntCounterVec,
+    failovers: IntCounterVec,
+    skipped: IntCounterVec,
+    translation: IntCounterVec,
+    breaker: IntGaugeVec,
+    pub in_flight: IntGauge,
+    revision: GaugeVec,
+    applied_at: Gauge,
+    pub push_connected: IntGauge,
+    pub push_acks: IntCounter,
+    pub push_refusals: IntCounter,
+}
+
+/// How a request ended. The label `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    /// The client's own fault: a 4xx of ours or of the provider.
+    ClientError,
+    /// Every target failed before anything was sent.
+    UpstreamError,
+    /// The answer had begun and could not be finished; the client was told.
+    StreamError,
+    ClientDisconnect,
+    /// A bug of ours.
+    Panic,
+}
+
+impl Outcome {
+    const ALL: [Self; 6] = [
+        Self::Success,
+        Self::ClientError,
+        Self::UpstreamError,
+        Self::StreamError,
+        Self::ClientDisconnect,
+        Self::Panic,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ClientError => "client_error",
+            Self::UpstreamError => "upstream_error",
+            Self::StreamError => "stream_error",
+            Self::ClientDisconnect => "client_disconnect",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+/// The label `result` of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptResult {
+    Ok,
+    /// A failure that another target may mend.
+    Failed(FailoverReason),
+    /// The provider says that the request itself is wrong, or refuses its content.
+    Rejected,
+    /// The client went away first.
+    Abandoned,
+}
+
+impl AttemptResult {
+    const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Failed(FailoverReason::Connect),
+        Self::Failed(FailoverReason::Timeout),
+        Self::Failed(FailoverReason::RateLimited),
+        Self::Failed(FailoverReason::ServerError),
+        Self::Failed(FailoverReason::Overloaded),
+        Self::Failed(FailoverReason::ContextLength),
+        Self::Rejected,
+        Self::Abandoned,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed(reason) => reason.as_str(),
+            Self::Rejected => "rejected",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Why a target was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    BreakerOpen,
+    KeysResting,
+    CannotTranslate,
+}
+
+impl SkipReason {
+    const ALL: [Self; 3] = [Self::BreakerOpen, Self::KeysResting, Self::CannotTranslate];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "breaker_open",
+            Self::KeysResting => "keys_resting",
+            Self::CannotTranslate => "cannot_translate",
+        }
+    }
+}
+
+/// The handles of one target, resolved once when the configuration changes: a request only adds.
+pub struct TargetMetrics {
+    requests: [IntCounter; Outcome::ALL.len()],
+    attempts: [IntCounter; AttemptResult::ALL.len()],
+    failovers: [IntCounter; FailoverReason::ALL.len()],
+    skipped: [IntCounter; SkipReason::ALL.len()],
+    pub duration: Histogram,
+    pub first_token: Histogram,
+    pub input: IntCounter,
+    pub cache_read: IntCounter,
+    pub cache_write: IntCounter,
+    pub output: IntCounter,
+    pub reasoning: IntCounter,
+    pub unmetered: IntCounter,
+}
+
+impl TargetMetrics {
+    pub fn request(&self, outcome: Outcome) {
+        at(&Outcome::ALL, &self.requests, &outcome);
+    }
+
+    pub fn attempt(&self, result: AttemptResult) {
+        at(&AttemptResult::ALL, &self.attempts, &result);
+    }
+
+    pub fn failover(&self, reason: FailoverReason) {
+        at(&FailoverReason::ALL, &self.failovers, &reason);
+    }
+
+    pub fn skip(&self, reason: SkipReason) {
+        at(&SkipReason::ALL, &self.skipped, &reason);
+    }
+}
+
+/// Adds one to the counter that stands where `value` stands in `all`.
+fn at<T: PartialEq, const N: usize>(all: &[T; N], counters: &[IntCounter; N], value: &T) {
+    if let Some((_, counter)) = all.iter().zip(counters).find(|(candidate, _)| *candidate == value) {
+        counter.inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// # Panics
+    /// Never, as long as the names in this file are valid and distinct, which a test shows.
+    #[allow(clippy::expect_used)]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
+            let metric = metric.expect("a metric of this file has a valid name");
+            registry.register(Box::new(metric.clone())).expect("metric names of this file are distinct");
+            metric
+        }
+        let opts = |d: Description| Opts::new(d.name, d.help);
+        let histogram =
+            |d: Description, buckets: &[f64]| HistogramOpts::new(d.name, d.help).buckets(buckets.to_vec());
+        Self {
+            requests: add(&registry, IntCounterVec::new(opts(REQUESTS), REQUESTS.labels)),
+            duration: add(
+                &registry,
+                HistogramVec::new(histogram(DURATION, DURATION_BUCKETS), DURATION.labels),
+            ),
+            first_token: add(
+                &registry,
+                HistogramVec::new(histogram(FIRST_TOKEN, FIRST_TOKEN_BUCKETS), FIRST_TOKEN.labels),
+            ),
+            overhead: add(&registry, Histogram::with_opts(histogram(OVERHEAD, OVERHEAD_BUCKETS))),
+            tokens: add(&registry, IntCounterVec::new(opts(TOKENS), TOKENS.labels)),
+            unmetered: add(&registry, IntCounterVec::new(opts(UNMETERED), UNMETERED.labels)),
+            attempts: add(&registry, IntCounterVec::new(opts(ATTEMPTS), ATTEMPTS.labels)),
+            failovers: add(&registry, IntCounterVec::new(opts(FAILOVERS), FAILOVERS.labels)),
+            skipped: add(&registry, IntCounterVec::new(opts(SKIPPED), SKIPPED.labels)),
+            translation: add(&registry, IntCounterVec::new(opts(TRANSLATION), TRANSLATION.labels)),
+            breaker: add(&registry, IntGaugeVec::new(opts(BREAKER), BREAKER.labels)),
+            in_flight: add(&registry, IntGauge::with_opts(opts(IN_FLIGHT))),
+            revision: add(&registry, GaugeVec::new(opts(REVISION), REVISION.labels)),
+            applied_at: add(&registry, Gauge::with_opts(opts(APPLIED_AT))),
+            push_connected: add(&registry, IntGauge::with_opts(opts(PUSH_CONNECTED))),
+            push_acks: add(&registry, IntCounter::with_opts(opts(PUSH_ACKS))),
+            push_refusals: add(&registry, IntCounter::with_opts(opts(PUSH_REFUSALS))),
+            registry,
+        }
+    }
+
+    /// The handles of one target. `provider` is the provider's name in its pool.
+    pub fn target(&self, route: &str, rule: &str, pool: &str, provider: &str, model: &str) -> TargetMetrics {
+        let labels = [route, rule, pool, provider, model];
+        fn with<'a>(labels: [&'a str; 5], last: &'a str) -> [&'a str; 6] {
+            let [a, b, c, d, e] = labels;
+            [a, b, c, d, e, last]
+        }
+        let token = |class| self.tokens.with_label_values(&with(labels, class));
+        TargetMetrics {
+            requests: Outcome::ALL.map(|o| self.requests.with_label_values(&with(labels, o.as_str()))),
+            attempts: AttemptResult::ALL.map(|r| self.attempts.with_label_values(&with(labels, r.as_str()))),
+            failovers: FailoverReason::ALL
+                .map(|r| self.failovers.with_label_values(&with(labels, r.as_str()))),
+            skipped: SkipReason::ALL.map(|r| self.skipped.with_label_values(&with(labels, r.as_str()))),
+            duration: self.duration.with_label_values(&labels),
+            first_token: self.first_token.with_label_values(&labels),
+            input: token("input"),
+            cache_read: token("cache_read"),
+            cache_write: token("cache_write"),
+            output: token("output"),
+            reasoning: token("reasoning"),
+            unmetered: self.unmetered.with_label_values(&labels),
+        }
+    }
+
+    /// A request that ended without a target: refused by us, or every target failed.
+    pub fn request_without_target(&self, route: &str, rule: &str, outcome: Outcome) {
+        self.requests.with_label_values(&[route, rule, "", "", "", outcome.as_str()]).inc();
+    }
+
+    pub fn translated(
+        &self,
+        route: &str,
+        pool: &str,
+        provider: &str,
+        field: &'static str,
+        fate: &'static str,
+    ) {
+        self.translation.with_label_values(&[route, pool, provider, field, fate]).inc();
+    }
+
+    pub fn breaker(&self, pool: &str, provider: &str, model: &str) -> IntGauge {
+        self.breaker.with_label_values(&[pool, provider, model])
+    }
+
+    pub fn config_applied(&self, before: Option<&str>, now: &str) {
+        if let Some(before) = before {
+            // Absent when two applies raced; then there is nothing to remove.
+            let _ = self.revision.remove_label_values(&[before]);
+        }
+        self.revision.with_label_values(&[now]).set(1.0);
+        let unix =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.applied_at.set(unix.as_secs_f64());
+    }
+
+    /// Prometheus text format.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut out) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_and_page_agree() {
+        let metrics = Metrics::new();
+        let target = metrics.target("ns/r", "rule", "ns/p", "openai", "gpt-4o");
+        target.request(Outcome::Success);
+        target.attempt(AttemptResult::Failed(FailoverReason::Timeout));
+        metrics.request_without_target("", "", Outcome::ClientError);
+        metrics.translated("ns/r", "ns/p", "openai", "seed", "dropped");
+        metrics.breaker("ns/p", "openai", "gpt-4o").set(2);
+        metrics.config_applied(None, "abc");
+        let text = String::from_utf8(metrics.render()).unwrap();
+        for description in DESCRIPTIONS {
+            assert!(
+                text.contains(&format!("# TYPE {} ", description.name)),
+                "{} is missing",
+                description.name
+            );
+        }
+        let line = r#"penstock_attempts_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",pool="ns/p",result="timeout",route="ns/r",rule="rule"} 1"#;
+        assert!(text.contains(line), "{text}");
+    }
+}

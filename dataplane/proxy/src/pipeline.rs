@@ -1,0 +1,597 @@
+//! READ FIRST: a request's life, from top to bottom.
+//!
+//! authenticate → read → envelope → route → attempt loop [permit → encode → send → first meaningful event] →
+//! commit → stream → meter on every exit.
+//!
+//! Nothing is sent to the client before the commit point. Until then a failure goes to the next target; after it,
+//! a failure becomes an error event in the client's own format.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Limited, StreamBody};
+use hyper::body::Incoming;
+use penstock_config::FailoverReason;
+use penstock_llm::envelope::Envelope;
+use penstock_llm::{ClientError, ErrorKind, Format, Reply};
+
+use crate::attempt::{self, Answer, AnswerBody, Failure, Job, Permit, Unsendable};
+use crate::meter::Meter;
+use crate::metrics::{Outcome, SkipReason};
+use crate::pick;
+use crate::proxy::Proxy;
+use crate::pump::Pump;
+use crate::reply::{self, Body};
+use crate::runtime::{Candidate, Route, Runtime};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ROUTE: HeaderName = HeaderName::from_static("x-penstock-route");
+const TARGET: HeaderName = HeaderName::from_static("x-penstock-target");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-penstock-attempts");
+const TRANSLATION: HeaderName = HeaderName::from_static("x-penstock-translation");
+
+const ENDPOINTS: &str = "POST /v1/chat/completions, POST /v1/messages and GET /v1/models";
+
+/// Answers one request. Never fails: a failure is an answer too.
+pub async fn handle(proxy: Arc<Proxy>, request: Request<Incoming>) -> Response<Body> {
+    let id = request_id(request.headers());
+    let mut response = match (request.uri().path(), request.method()) {
+        ("/v1/chat/completions", &Method::POST) => generate(&proxy, Format::Chat, request, &id).await,
+        ("/v1/messages", &Method::POST) => generate(&proxy, Format::Messages, request, &id).await,
+        ("/v1/models", &Method::GET) => models(&proxy, request.headers(), &id),
+        ("/healthz", &Method::GET) => reply::text(StatusCode::OK, "ok\n"),
+        ("/readyz", &Method::GET) => readiness(&proxy),
+        ("/v1/chat/completions" | "/v1/messages", _) => wrong_method(&id, request.uri().path(), "POST"),
+        ("/v1/models" | "/healthz" | "/readyz", _) => wrong_method(&id, request.uri().path(), "GET"),
+        (path, method) => {
+            let message = format!("no such endpoint: {method} {}; there are {ENDPOINTS}", bounded(path, 200));
+            reply::error(Format::Chat, &ClientError::new(404, "unknown_endpoint", message), &id, None)
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+pub fn readiness(proxy: &Proxy) -> Response<Body> {
+    if proxy.is_ready() {
+        reply::text(StatusCode::OK, "ok\n")
+    } else {
+        reply::text(StatusCode::SERVICE_UNAVAILABLE, "no configuration yet, or shutting down\n")
+    }
+}
+
+fn wrong_method(id: &str, path: &str, allowed: &'static str) -> Response<Body> {
+    let error = ClientError::new(405, "method_not_allowed", format!("{path} takes {allowed}"));
+    let mut response = reply::error(format_of(path), &error, id, None);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn format_of(path: &str) -> Format {
+    if path == "/v1/messages" { Format::Messages } else { Format::Chat }
+}
+
+/// `GET /v1/models`, in the format of the SDK that asks: Anthropic's sends its version header.
+fn models(proxy: &Proxy, headers: &HeaderMap, id: &str) -> Response<Body> {
+    let format = if headers.contains_key("anthropic-version") { Format::Messages } else { Format::Chat };
+    let listing = configured(proxy).and_then(|runtime| {
+        authenticate(&runtime, headers)?;
+        Ok(format.dialect().encode_models(&runtime.model_names(), unix_now()))
+    });
+    match listing {
+        Ok(body) => reply::json(StatusCode::OK, body),
+        Err(exit) => reply::error(format, &exit.error, id, exit.wait),
+    }
+}
+
+/// A request that ends without an answer of a target.
+struct Exit {
+    error: ClientError,
+    outcome: Outcome,
+    wait: Option<Duration>,
+    /// The provider's own words, in the client's format.
+    verbatim: Option<Bytes>,
+    route: Option<Arc<Route>>,
+    attempts: usize,
+}
+
+impl From<ClientError> for Exit {
+    fn from(error: ClientError) -> Self {
+        let outcome = if error.status < 500 { Outcome::ClientError } else { Outcome::UpstreamError };
+        Self { error, outcome, wait: None, verbatim: None, route: None, attempts: 0 }
+    }
+}
+
+/// What was found for a request: an answer that has begun.
+struct Found {
+    answer: Answer,
+    target: Arc<Candidate>,
+    route: Arc<Route>,
+    attempts: usize,
+    deadline: Instant,
+}
+
+async fn generate(
+    proxy: &Arc<Proxy>,
+    format: Format,
+    request: Request<Incoming>,
+    id: &str,
+) -> Response<Body> {
+    let mut meter = Meter::start(proxy.metrics.clone());
+    match find_answer(proxy, format, request, id, &mut meter).await {
+        Ok(found) => deliver(found, meter),
+        Err(exit) => {
+            meter.end(exit.outcome);
+            refuse(format, &exit, id)
+        }
+    }
+}
+
+async fn find_answer(
+    proxy: &Arc<Proxy>,
+    format: Format,
+    request: Request<Incoming>,
+    id: &str,
+    meter: &mut Meter,
+) -> Result<Found, Exit> {
+    // Loaded once: a change of configuration does not touch requests in flight.
+    let runtime = configured(proxy)?;
+    authenticate(&runtime, request.headers())?;
+    let (head, body) = request.into_parts();
+    let body = read_request(proxy, &head.headers, body).await?;
+    meter.request_read();
+    let envelope = Envelope::parse(&body).map_err(ClientError::from)?;
+    let route =
+        runtime.route(&envelope.model).cloned().ok_or_else(|| unknown_model(&runtime, &envelope.model))?;
+    meter.routed(&route);
+    let reply = Reply {
+        request_id: id.to_owned(),
+        model: envelope.model.clone(),
+        created: unix_now(),
+        include_usage: envelope.include_usage(),
+    };
+    let job = Job {
+        format,
+        body: &body,
+        envelope: &envelope,
+        headers: &head.headers,
+        reply,
+        route: &route,
+        max_answer_bytes: proxy.settings.max_answer_bytes,
+        decoded: OnceLock::new(),
+    };
+    try_targets(&job, meter).await
+}
+
+fn configured(proxy: &Proxy) -> Result<Arc<Runtime>, Exit> {
+    proxy.runtime().ok_or_else(|| {
+        ClientError::new(503, "not_configured", "this proxy has not received its configuration yet").into()
+    })
+}
+
+fn authenticate(runtime: &Runtime, headers: &HeaderMap) -> Result<(), Exit> {
+    if runtime.callers.admit(headers) {
+        return Ok(());
+    }
+    // Says the same whether a key was missing, malformed or unknown.
+    let message = "no valid API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`";
+    Err(ClientError::new(401, "invalid_api_key", message).into())
+}
+
+/// Reads the body whole, bounded in size and in the silence between its pieces.
+async fn read_request(proxy: &Proxy, headers: &HeaderMap, body: Incoming) -> Result<Bytes, ClientError> {
+    let limit = proxy.settings.max_request_bytes;
+    let too_large = || {
+        ClientError::new(413, "request_too_large", format!("the request body is larger than {limit} bytes"))
+    };
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut body = Limited::new(body, limit);
+    let mut pieces: Vec<Bytes> = Vec::new();
+    loop {
+        match tokio::time::timeout(proxy.settings.client_idle, body.frame()).await {
+            Err(_) => {
+                let message = "the request body did not arrive in time";
+                return Err(ClientError::new(408, "request_timeout", message));
+            }
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => pieces.extend(frame.into_data().ok()),
+            Ok(Some(Err(error))) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
+            Ok(Some(Err(error))) => {
+                return Err(ClientError::new(
+                    400,
+                    "request_cut",
+                    format!("the request body broke off: {error}"),
+                ));
+            }
+        }
+    }
+    // Most bodies come in one piece, which is then not copied.
+    Ok(if pieces.len() == 1 { pieces.swap_remove(0) } else { pieces.concat().into() })
+}
+
+fn unknown_model(runtime: &Runtime, model: &str) -> Exit {
+    let close = runtime.close_names(model);
+    let hint = match close.as_slice() {
+        [] => "GET /v1/models lists the models of this gateway".to_owned(),
+        names => format!("did you mean {}?", names.join(", ")),
+    };
+    let message = format!("the model `{}` does not exist here; {hint}", bounded(model, 200));
+    let mut error = ClientError::new(404, "model_not_found", message);
+    error.param = Some("model".into());
+    error.into()
+}
+
+/// The attempt loop: targets in their order, until one has begun to answer.
+async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
+    let route = job.route;
+    let deadline = meter.started() + route.total;
+    let mut queue = queue(route);
+    let mut failures: Vec<(Arc<Candidate>, Failure)> = Vec::new();
+    let mut skipped: Vec<Skip> = Vec::new();
+    while let Some(target) = queue.pop_front() {
+        let attempts_left = route.max_attempts.saturating_sub(failures.len());
+        if attempts_left == 0 || Instant::now() >= deadline {
+            break;
+        }
+        let encoded = match job.encode(&target) {
+            Ok(encoded) => encoded,
+            Err(Unsendable::Bad(bad)) => return Err(ClientError::from(bad).into()),
+            Err(Unsendable::Refused(refused)) => {
+                skipped.push(Skip::new(target, SkipReason::CannotTranslate, None, refused.to_string()));
+                continue;
+            }
+        };
+        let permit = match Permit::ask(&target, Instant::now()) {
+            Ok(permit) => permit,
+            Err((reason, wait)) => {
+                skipped.push(Skip::new(target, reason, Some(wait), String::new()));
+                continue;
+            }
+        };
+        if let Some((left, failure)) = failures.last()
+            && let Some(reason) = failure.reason
+        {
+            left.metrics.failover(reason);
+        }
+        if failures.is_empty() {
+            meter.add_overhead(meter.started().elapsed());
+        }
+        let tries = attempts_left.min(queue.len() + 1);
+        let outcome =
+            attempt::run(job, &target, encoded, attempt_deadline(job, deadline, tries), tries == 1).await;
+        permit.settle(outcome.as_ref(), Instant::now());
+        match outcome {
+            Ok(answer) => {
+                meter.answered_by(&target);
+                meter.add_overhead(answer.overhead);
+                meter.disclose(&answer.ledger);
+                let attempts = failures.len() + 1;
+                return Ok(Found { answer, target, route: route.clone(), attempts, deadline });
+            }
+            Err(failure) => {
+                tracing::debug!(route = route.name, target = target.label, ?failure.reason, failure.message, "attempt failed");
+                let goes_on = failure.reason.is_some_and(|reason| route.failover_on.contains(&reason));
+                let another_key = matches!(failure.kind, ErrorKind::RateLimited | ErrorKind::Credentials)
+                    && target.keys.any_awake(Instant::now());
+                if goes_on && another_key {
+                    queue.push_front(target.clone());
+                }
+                failures.push((target, failure));
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    Err(every_target_failed(route, failures, &skipped))
+}
+
+/// Every candidate of the route, in the order in which they are tried.
+fn queue(route: &Route) -> VecDeque<Arc<Candidate>> {
+    let weights: Vec<(u32, u32)> =
+        route.targets.iter().map(|target| (target.priority, target.weight)).collect();
+    let order = pick::order(&weights, &mut rand::rng());
+    order
+        .into_iter()
+        .filter_map(|i| route.targets.get(i))
+        .flat_map(|target| target.candidates.iter().cloned())
+        .collect()
+}
+
+/// A streamed answer has until `firstToken`; one that is not streamed has no first token, and gets an even share of
+/// the time that is left, so that a target that hangs leaves some for the others.
+fn attempt_deadline(job: &Job<'_>, deadline: Instant, tries: usize) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    if job.envelope.stream {
+        now + job.route.first_token.min(left)
+    } else {
+        now + left / u32::try_from(tries.max(1)).unwrap_or(1)
+    }
+}
+
+/// A target that was passed over.
+struct Skip {
+    target: Arc<Candidate>,
+    reason: SkipReason,
+    wait: Option<Duration>,
+    why: String,
+}
+
+impl Skip {
+    fn new(target: Arc<Candidate>, reason: SkipReason, wait: Option<Duration>, why: String) -> Self {
+        target.metrics.skip(reason);
+        Self { target, reason, wait, why }
+    }
+
+    fn explain(&self) -> String {
+        let seconds = self.wait.unwrap_or_default().as_secs_f64().ceil();
+        match self.reason {
+            SkipReason::BreakerOpen => format!("not tried, it failed too often; next try in {seconds} s"),
+            SkipReason::KeysResting => format!("not tried, every key rests after a 429 for {seconds} s"),
+            SkipReason::CannotTranslate => {
+                format!("not tried, it cannot do what the request asks: {}", self.why)
+            }
+        }
+    }
+}
+
+/// What the client hears: the most useful failure, with each attempt and its reason.
+fn every_target_failed(
+    route: &Arc<Route>,
+    mut failures: Vec<(Arc<Candidate>, Failure)>,
+    skipped: &[Skip],
+) -> Exit {
+    let account: Vec<String> = failures
+        .iter()
+        .map(|(target, failure)| format!("{}: {}", target.label, failure.message))
+        .chain(skipped.iter().map(|skip| format!("{}: {}", skip.target.label, skip.explain())))
+        .collect();
+    let attempts = failures.len();
+    let shortest_wait = failures
+        .iter()
+        .filter_map(|(_, failure)| failure.wait)
+        .chain(skipped.iter().filter_map(|skip| skip.wait))
+        .min();
+    // The last of the most useful ones: it is the freshest.
+    let best =
+        failures.iter().enumerate().max_by_key(|(i, (_, failure))| (usefulness(failure), *i)).map(|(i, _)| i);
+    let mut exit: Exit = match best.map(|i| failures.swap_remove(i).1) {
+        Some(failure) => {
+            let alone = account.len() == 1;
+            let message = if alone {
+                failure.message
+            } else {
+                format!("{}; tried: {}", failure.message, account.join("; "))
+            };
+            let error =
+                ClientError { status: failure.status, code: failure.code, param: failure.param, message };
+            let mut exit = Exit::from(error);
+            // Their 429 is not this client's fault, but it is the client that must wait.
+            if failure.reason.is_some() {
+                exit.outcome = Outcome::UpstreamError;
+            }
+            if alone || failure.reason.is_none() {
+                exit.verbatim = failure.verbatim;
+            }
+            exit
+        }
+        None if skipped.iter().any(|skip| skip.reason == SkipReason::CannotTranslate) => {
+            let message = format!("no target can serve this request: {}", account.join("; "));
+            ClientError::new(400, "unsupported_by_every_target", message).into()
+        }
+        None => {
+            let resting =
+                !skipped.is_empty() && skipped.iter().all(|skip| skip.reason == SkipReason::KeysResting);
+            let (status, code) =
+                if resting { (429, "rate_limit_exceeded") } else { (503, "no_target_available") };
+            let mut exit = Exit::from(ClientError::new(
+                status,
+                code,
+                format!("no target is available: {}", account.join("; ")),
+            ));
+            exit.outcome = Outcome::UpstreamError;
+            exit
+        }
+    };
+    exit.wait = matches!(exit.error.status, 429 | 503 | 529).then_some(shortest_wait).flatten();
+    exit.route = Some(route.clone());
+    exit.attempts = attempts;
+    exit
+}
+
+/// A word about the request helps more than one about capacity, and that more than one about plumbing.
+fn usefulness(failure: &Failure) -> u8 {
+    match (failure.reason, failure.kind) {
+        (None, _) => 6,
+        (Some(FailoverReason::ContextLength), _) => 5,
+        (Some(FailoverReason::RateLimited), _) => 4,
+        (Some(FailoverReason::Overloaded), _) => 3,
+        (_, ErrorKind::Credentials | ErrorKind::NotFound) => 1,
+        (Some(FailoverReason::ServerError | FailoverReason::Timeout), _) => 2,
+        (Some(FailoverReason::Connect), _) => 1,
+    }
+}
+
+fn refuse(format: Format, exit: &Exit, id: &str) -> Response<Body> {
+    let mut response = reply::error(format, &exit.error, id, exit.wait);
+    if let Some(body) = &exit.verbatim {
+        *response.body_mut() = reply::full(body.clone());
+    }
+    if let Some(route) = &exit.route {
+        set(response.headers_mut(), ROUTE, &route.name);
+        response.headers_mut().insert(ATTEMPTS, HeaderValue::from(exit.attempts));
+    }
+    response
+}
+
+/// The commit point: from here on the client sees this answer and no other.
+fn deliver(found: Found, mut meter: Meter) -> Response<Body> {
+    let Found { answer, target, route, attempts, deadline } = found;
+    let Answer { body, ledger, overhead: _ } = answer;
+    let mut response = match body {
+        AnswerBody::Whole { bytes, usage } => {
+            meter.usage(usage);
+            meter.end(Outcome::Success);
+            reply::json(StatusCode::OK, bytes)
+        }
+        AnswerBody::Stream(pump) => {
+            meter.first_token();
+            let live =
+                Live { pump, meter, target: target.clone(), route: route.clone(), deadline, ended: false };
+            let mut response = Response::new(live.into_body());
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            // nginx and its kin would hold tokens back.
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    set(headers, ROUTE, &route.name);
+    set(headers, TARGET, &target.label);
+    headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+    if !ledger.is_empty() {
+        set(headers, TRANSLATION, &ledger.to_string());
+    }
+    response
+}
+
+/// A stream after its commit point. It has no task of its own: the client's connection pulls it, so that a client
+/// that reads slowly slows the provider down, and one that leaves drops, and so cancels, the provider's request.
+struct Live {
+    pump: Box<Pump>,
+    meter: Meter,
+    target: Arc<Candidate>,
+    route: Arc<Route>,
+    deadline: Instant,
+    ended: bool,
+}
+
+impl Live {
+    fn into_body(self) -> Body {
+        let frames = stream::unfold(self, |mut live| async move {
+            let bytes = live.next().await?;
+            Some((Ok(Frame::data(bytes)), live))
+        });
+        StreamBody::new(frames).boxed_unsync()
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let bytes = self.pump.take();
+            if !bytes.is_empty() {
+                if self.pump.is_complete() {
+                    self.succeed();
+                }
+                return Some(bytes);
+            }
+            if self.ended {
+                self.pump.drain().await;
+                return None;
+            }
+            if self.pump.is_complete() {
+                self.succeed();
+                continue;
+            }
+            self.advance().await;
+        }
+    }
+
+    async fn advance(&mut self) {
+        let now = Instant::now();
+        let until = self.deadline.min(now + self.route.idle);
+        let failure = match tokio::time::timeout_at(until.into(), self.pump.advance()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(fault)) => Failure::from_fault(fault),
+            Err(_) => {
+                let mut failure = Failure::timeout(true);
+                failure.message = if until == self.deadline {
+                    "the answer took longer than the route's total timeout".into()
+                } else {
+                    "the provider fell silent in the middle of its answer".into()
+                };
+                failure
+            }
+        };
+        self.fail(failure);
+    }
+
+    /// Too late for another target: the client is told, in its own format, that the answer is not whole.
+    fn fail(&mut self, failure: Failure) {
+        tracing::debug!(
+            route = self.route.name,
+            target = self.target.label,
+            failure.message,
+            "stream failed"
+        );
+        self.target.breaker.failed(Instant::now());
+        let Failure { status, code, param, message, .. } = failure;
+        self.pump.fail(&ClientError { status, code, param, message });
+        self.settle(Outcome::StreamError);
+    }
+
+    fn succeed(&mut self) {
+        if !self.ended {
+            self.target.breaker.succeeded();
+            self.settle(Outcome::Success);
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.meter.usage(self.pump.usage());
+        if let Some(ledger) = self.pump.ledger() {
+            self.meter.disclose(ledger);
+        }
+        self.meter.end(outcome);
+        self.ended = true;
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.ended {
+            // The client left: what was counted until then is counted.
+            self.meter.usage(self.pump.usage());
+        }
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Route and target names are checked by the schema; a model name may hold what a header may not.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The client's own id where it is short and plain, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain) {
+        Some(id) => id.to_owned(),
+        None => format!("req_{:032x}", rand::random::<u128>()),
+    }
+}
+
+fn bounded(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

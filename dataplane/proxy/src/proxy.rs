@@ -1,0 +1,99 @@
+//! The proxy as a whole: the configuration in force, and what outlives a change of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use penstock_config::{Revision, Snapshot};
+
+use crate::health::HealthBook;
+use crate::metrics::Metrics;
+use crate::runtime::Runtime;
+use crate::upstream::Clients;
+
+/// Limits of a proxy that do not come with its configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Largest request body, in bytes; a larger one is answered 413.
+    pub max_request_bytes: usize,
+    /// Largest answer of a provider that is not streamed, in bytes.
+    pub max_answer_bytes: usize,
+    /// A client that sends no byte of its request for so long is answered 408.
+    pub client_idle: Duration,
+    /// How long requests in flight may go on after a shutdown began.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_request_bytes: 32 << 20,
+            max_answer_bytes: 64 << 20,
+            client_idle: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A snapshot that cannot be served. The one before stays in force.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSnapshot(pub String);
+
+/// A running proxy.
+pub struct Proxy {
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clients: Clients,
+    runtime: ArcSwapOption<Runtime>,
+    /// Health of targets outlives swaps; the lock is held while a runtime is built, never on a request's path.
+    health: Mutex<HealthBook>,
+    draining: AtomicBool,
+}
+
+impl Proxy {
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            metrics: Arc::new(Metrics::new()),
+            clients: Clients::default(),
+            runtime: ArcSwapOption::empty(),
+            health: Mutex::new(HealthBook::default()),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Puts a snapshot in force for requests that begin from now on. Requests in flight keep the one they began with.
+    pub fn apply(&self, snapshot: &Snapshot) -> Result<Revision, InvalidSnapshot> {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = Runtime::build(snapshot, &mut health, &self.metrics, &self.clients)?;
+        let revision = runtime.revision.clone();
+        let before = self.runtime.swap(Some(Arc::new(runtime)));
+        self.metrics.config_applied(before.as_ref().map(|r| r.revision.as_str()), revision.as_str());
+        Ok(revision)
+    }
+
+    /// The revision in force.
+    pub fn serving(&self) -> Option<Revision> {
+        self.runtime.load().as_ref().map(|runtime| runtime.revision.clone())
+    }
+
+    pub(crate) fn runtime(&self) -> Option<Arc<Runtime>> {
+        self.runtime.load_full()
+    }
+
+    /// Ready: there is a configuration, and no shutdown has begun.
+    pub fn is_ready(&self) -> bool {
+        self.runtime.load().is_some() && !self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From now on `/readyz` says no, so that load balancers look elsewhere.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}

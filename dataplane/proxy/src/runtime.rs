@@ -1,0 +1,253 @@
+//! A snapshot made ready to serve: names resolved, URLs parsed, metric handles at hand. Immutable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::Uri;
+use penstock_config as config;
+use penstock_config::{FailoverReason, Revision, Snapshot};
+use penstock_llm::provider::{self, Provider};
+use penstock_llm::simulated::{Behaviour, Failure};
+
+use crate::auth::Callers;
+use crate::health::{Breaker, HealthBook, KeyRing};
+use crate::metrics::{Metrics, TargetMetrics};
+use crate::proxy::InvalidSnapshot;
+use crate::upstream::{Client, Clients};
+
+/// The configuration in force. A request loads it once and keeps it.
+pub struct Runtime {
+    pub revision: Revision,
+    pub callers: Callers,
+    exact: HashMap<String, Arc<Route>>,
+    /// Longest first, so that the first match is the most specific one.
+    prefixes: Vec<(String, Arc<Route>)>,
+}
+
+/// A route with its one rule.
+pub struct Route {
+    /// `namespace/name`.
+    pub name: String,
+    pub rule: String,
+    pub targets: Vec<Target>,
+    pub failover_on: Vec<FailoverReason>,
+    pub max_attempts: usize,
+    pub first_token: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+    pub client: Client,
+}
+
+pub struct Target {
+    pub priority: u32,
+    pub weight: u32,
+    pub candidates: Vec<Arc<Candidate>>,
+}
+
+/// One provider's model, as a target of one rule.
+pub struct Candidate {
+    /// `namespace/name` of the pool.
+    pub pool: String,
+    /// The provider's name in its pool.
+    pub provider_name: String,
+    pub provider: &'static dyn Provider,
+    /// The provider's own id for the model.
+    pub upstream: String,
+    /// `pool/provider/model`, for `x-penstock-target` and messages.
+    pub label: String,
+    pub via: Via,
+    pub keys: KeyRing,
+    pub breaker: Arc<Breaker>,
+    pub metrics: TargetMetrics,
+}
+
+/// How a candidate is reached.
+pub enum Via {
+    Http(Uri),
+    Simulated { behaviour: Behaviour, ordinal: AtomicU64 },
+}
+
+impl Candidate {
+    /// Numbers a simulated provider's requests, so that its failures spread evenly.
+    pub fn next_ordinal(ordinal: &AtomicU64) -> u64 {
+        ordinal.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Runtime {
+    /// Fails when the snapshot is not one that the operator would compile: from a newer version, or damaged.
+    pub fn build(
+        snapshot: &Snapshot,
+        health: &mut HealthBook,
+        metrics: &Metrics,
+        clients: &Clients,
+    ) -> Result<Self, InvalidSnapshot> {
+        let callers = Callers::from_config(&snapshot.auth)
+            .ok_or_else(|| InvalidSnapshot("auth.keys: a key's sha256 is not 64 hex digits".into()))?;
+        let mut runtime =
+            Self { revision: snapshot.revision(), callers, exact: HashMap::new(), prefixes: Vec::new() };
+        for (name, route) in &snapshot.routes {
+            let built = Arc::new(build_route(name, route, snapshot, health, metrics, clients)?);
+            for model in &route.models {
+                runtime.add_name(model, &built)?;
+            }
+        }
+        runtime.prefixes.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
+        let in_use: Vec<u64> = snapshot.routes.values().map(|route| route.failover.connect_ms).collect();
+        clients.keep_only(&in_use);
+        health.forget_unused();
+        Ok(runtime)
+    }
+
+    fn add_name(&mut self, model: &str, route: &Arc<Route>) -> Result<(), InvalidSnapshot> {
+        let taken = match model.strip_suffix('*') {
+            Some(prefix) => {
+                let taken = self.prefixes.iter().any(|(other, _)| other == prefix);
+                self.prefixes.push((prefix.to_owned(), route.clone()));
+                taken
+            }
+            None => self.exact.insert(model.to_owned(), route.clone()).is_some(),
+        };
+        if taken {
+            return Err(InvalidSnapshot(format!(
+                "routes.{}.models: {model} belongs to another route too",
+                route.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// The route for what a client put in `model`: an exact name beats a prefix, a longer prefix a shorter one.
+    pub fn route(&self, model: &str) -> Option<&Arc<Route>> {
+        self.exact.get(model).or_else(|| {
+            self.prefixes.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, route)| route)
+        })
+    }
+
+    /// Names that clients can ask for as they stand, sorted.
+    pub fn model_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.exact.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Up to five names that look like this one.
+    pub fn close_names(&self, model: &str) -> Vec<&str> {
+        let mut scored: Vec<(f64, &str)> = self
+            .exact
+            .keys()
+            .map(|name| (strsim::jaro_winkler(model, name), name.as_str()))
+            .filter(|(score, _)| *score > 0.75)
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        scored.into_iter().take(5).map(|(_, name)| name).collect()
+    }
+}
+
+fn build_route(
+    name: &str,
+    route: &config::Route,
+    snapshot: &Snapshot,
+    health: &mut HealthBook,
+    metrics: &Metrics,
+    clients: &Clients,
+) -> Result<Route, InvalidSnapshot> {
+    let config::Route { models: _, rules, failover } = route;
+    let [rule] = rules.as_slice() else {
+        return Err(InvalidSnapshot(format!(
+            "routes.{name}.rules: expected one rule, found {}",
+            rules.len()
+        )));
+    };
+    let config::Rule { name: rule_name, targets } = rule;
+    let config::Failover { on, max_attempts, connect_ms, first_token_ms, idle_ms, total_ms } = failover;
+    let mut built = Vec::with_capacity(targets.len());
+    for target in targets {
+        let config::Target { pool, model, priority, weight, candidates } = target;
+        let pool_config = snapshot.pools.get(pool).ok_or_else(|| {
+            InvalidSnapshot(format!("routes.{name}.rules.{rule_name}: pool {pool} is missing"))
+        })?;
+        let candidates: Result<Vec<_>, _> = candidates
+            .iter()
+            .map(|c| {
+                build_candidate([name, rule_name, pool, model], c, pool_config, health, metrics).map(Arc::new)
+            })
+            .collect();
+        built.push(Target { priority: *priority, weight: *weight, candidates: candidates? });
+    }
+    Ok(Route {
+        name: name.to_owned(),
+        rule: rule_name.clone(),
+        targets: built,
+        failover_on: on.clone(),
+        max_attempts: *max_attempts as usize,
+        first_token: Duration::from_millis(*first_token_ms),
+        idle: Duration::from_millis(*idle_ms),
+        total: Duration::from_millis(*total_ms),
+        client: clients.get(*connect_ms),
+    })
+}
+
+fn build_candidate(
+    [route, rule, pool_name, model]: [&str; 4],
+    candidate: &config::Candidate,
+    pool: &config::Pool,
+    health: &mut HealthBook,
+    metrics: &Metrics,
+) -> Result<Candidate, InvalidSnapshot> {
+    let config::Candidate { provider: name, upstream } = candidate;
+    let at = || format!("pools.{pool_name}.providers.{name}");
+    let config::Provider { name: _, r#type, endpoint, keys, simulated } = pool
+        .providers
+        .iter()
+        .find(|provider| provider.name == *name)
+        .ok_or_else(|| InvalidSnapshot(format!("{} is missing", at())))?;
+    let provider = provider::by_name(r#type)
+        .ok_or_else(|| InvalidSnapshot(format!("{}.type: this proxy does not know {type}", at())))?;
+    let via = match (provider.format(), simulated) {
+        (Some(_), _) => Via::Http(
+            provider
+                .url(endpoint)
+                .parse()
+                .map_err(|e| InvalidSnapshot(format!("{}.endpoint: not a URL: {e}", at())))?,
+        ),
+        (None, Some(simulated)) => {
+            Via::Simulated { behaviour: behaviour(simulated), ordinal: AtomicU64::new(0) }
+        }
+        (None, None) => return Err(InvalidSnapshot(format!("{}.simulated is missing", at()))),
+    };
+    let short_pool = pool_name.rsplit('/').next().unwrap_or(pool_name);
+    Ok(Candidate {
+        pool: pool_name.to_owned(),
+        provider_name: name.clone(),
+        provider,
+        upstream: upstream.clone(),
+        label: format!("{short_pool}/{name}/{model}"),
+        via,
+        keys: health.key_ring(pool_name, name, keys),
+        breaker: health.breaker(pool_name, name, model, pool.health, metrics.breaker(pool_name, name, model)),
+        metrics: metrics.target(route, rule, pool_name, name, model),
+    })
+}
+
+fn behaviour(simulated: &config::Simulated) -> Behaviour {
+    let config::Simulated { latency_ms, tokens_per_second, error_rate, error, reply } = simulated;
+    Behaviour {
+        latency: Duration::from_millis(*latency_ms),
+        tokens_per_second: *tokens_per_second,
+        error_rate: *error_rate,
+        error: match error {
+            config::SimulatedError::Connect => Failure::Connect,
+            config::SimulatedError::Timeout => Failure::Timeout,
+            config::SimulatedError::RateLimited => Failure::RateLimited,
+            config::SimulatedError::ServerError => Failure::ServerError,
+            config::SimulatedError::Overloaded => Failure::Overloaded,
+            config::SimulatedError::ContextLength => Failure::ContextLength,
+            config::SimulatedError::EmptyAnswer => Failure::EmptyAnswer,
+            config::SimulatedError::CutStream => Failure::CutStream,
+        },
+        reply: reply.clone(),
+    }
+}
