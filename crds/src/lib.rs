@@ -15,6 +15,9 @@ pub use model_route::*;
 pub use provider_pool::*;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use kube::CustomResourceExt;
 
 /// API group of every kind here.
@@ -24,5 +27,22 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Every CRD of the project, in a stable order.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![ModelRoute::crd(), ProviderPool::crd()]
+    let mut crds = vec![ModelRoute::crd(), ProviderPool::crd()];
+    for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
+        let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        schema.into_iter().for_each(drop_unknown_formats);
+    }
+    crds
+}
+
+/// schemars writes Rust's unsigned integers as formats that the API server does not know and warns about; the
+/// bounds beside them say the same.
+fn drop_unknown_formats(schema: &mut JSONSchemaProps) {
+    schema.format.take_if(|format| format.starts_with("uint"));
+    if let Some(properties) = &mut schema.properties {
+        properties.values_mut().for_each(drop_unknown_formats);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        drop_unknown_formats(items);
+    }
 }

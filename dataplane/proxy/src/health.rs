@@ -8,6 +8,8 @@ use penstock_config::{ApiKey, Health, Secret, hash_client_key};
 use prometheus::IntGauge;
 use rand::{Rng, RngExt};
 
+use crate::metrics::Metrics;
+
 /// A 429 without a hint lets a key rest for so long.
 const DEFAULT_REST: Duration = Duration::from_secs(10);
 /// No hint of a provider is believed beyond this.
@@ -55,8 +57,14 @@ impl HealthBook {
     }
 
     /// Forgets what no configuration and no request uses any more.
-    pub fn forget_unused(&mut self) {
-        self.breakers.retain(|_, breaker| Arc::strong_count(breaker) > 1);
+    pub fn forget_unused(&mut self, metrics: &Metrics) {
+        self.breakers.retain(|(pool, provider, model), breaker| {
+            let used = Arc::strong_count(breaker) > 1;
+            if !used {
+                metrics.forget_breaker(pool, provider, model);
+            }
+            used
+        });
         self.rests.retain(|_, rest| Arc::strong_count(rest) > 1);
     }
 }

@@ -204,6 +204,15 @@ impl SkipReason {
     }
 }
 
+/// Route, rule, pool, provider, model.
+pub type TargetLabels<'a> = [&'a str; 5];
+
+const TOKEN_CLASSES: [&str; 5] = ["input", "cache_read", "cache_write", "output", "reasoning"];
+
+fn with<'a>([a, b, c, d, e]: TargetLabels<'a>, last: &'a str) -> [&'a str; 6] {
+    [a, b, c, d, e, last]
+}
+
 /// The handles of one target, resolved once when the configuration changes: a request only adds.
 pub struct TargetMetrics {
     requests: [IntCounter; Outcome::ALL.len()],
@@ -293,13 +302,8 @@ impl Metrics {
         }
     }
 
-    /// The handles of one target. `provider` is the provider's name in its pool.
-    pub fn target(&self, route: &str, rule: &str, pool: &str, provider: &str, model: &str) -> TargetMetrics {
-        let labels = [route, rule, pool, provider, model];
-        fn with<'a>(labels: [&'a str; 5], last: &'a str) -> [&'a str; 6] {
-            let [a, b, c, d, e] = labels;
-            [a, b, c, d, e, last]
-        }
+    /// The handles of one target: of a route's rule, a pool, the provider's name in the pool, and the model.
+    pub fn target(&self, labels: TargetLabels<'_>) -> TargetMetrics {
         let token = |class| self.tokens.with_label_values(&with(labels, class));
         TargetMetrics {
             requests: Outcome::ALL.map(|o| self.requests.with_label_values(&with(labels, o.as_str()))),
@@ -316,6 +320,32 @@ impl Metrics {
             reasoning: token("reasoning"),
             unmetered: self.unmetered.with_label_values(&labels),
         }
+    }
+
+    /// Removes the series of a target that no configuration has any more; without this a proxy would collect the
+    /// series of every route that ever was.
+    pub fn forget_target(&self, labels: TargetLabels<'_>) {
+        // What is not there need not be removed.
+        Outcome::ALL.iter().for_each(|o| drop(self.requests.remove_label_values(&with(labels, o.as_str()))));
+        AttemptResult::ALL
+            .iter()
+            .for_each(|r| drop(self.attempts.remove_label_values(&with(labels, r.as_str()))));
+        FailoverReason::ALL
+            .iter()
+            .for_each(|r| drop(self.failovers.remove_label_values(&with(labels, r.as_str()))));
+        SkipReason::ALL
+            .iter()
+            .for_each(|r| drop(self.skipped.remove_label_values(&with(labels, r.as_str()))));
+        TOKEN_CLASSES.iter().for_each(|class| drop(self.tokens.remove_label_values(&with(labels, class))));
+        for vec in [&self.duration, &self.first_token] {
+            drop(vec.remove_label_values(&labels));
+        }
+        drop(self.unmetered.remove_label_values(&labels));
+    }
+
+    /// Removes the breaker's series with the breaker.
+    pub fn forget_breaker(&self, pool: &str, provider: &str, model: &str) {
+        drop(self.breaker.remove_label_values(&[pool, provider, model]));
     }
 
     /// A request that ended without a target: refused by us, or every target failed.
@@ -366,7 +396,7 @@ mod tests {
     #[test]
     fn handles_and_page_agree() {
         let metrics = Metrics::new();
-        let target = metrics.target("ns/r", "rule", "ns/p", "openai", "gpt-4o");
+        let target = metrics.target(["ns/r", "rule", "ns/p", "openai", "gpt-4o"]);
         target.request(Outcome::Success);
         target.attempt(AttemptResult::Failed(FailoverReason::Timeout));
         metrics.request_without_target("", "", Outcome::ClientError);
@@ -383,5 +413,16 @@ mod tests {
         }
         let line = r#"penstock_attempts_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",pool="ns/p",result="timeout",route="ns/r",rule="rule"} 1"#;
         assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn a_forgotten_target_leaves_no_series() {
+        let metrics = Metrics::new();
+        drop(metrics.target(["ns/r", "rule", "ns/p", "gone", "m"]));
+        drop(metrics.breaker("ns/p", "gone", "m"));
+        metrics.forget_target(["ns/r", "rule", "ns/p", "gone", "m"]);
+        metrics.forget_breaker("ns/p", "gone", "m");
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(!text.contains("gone"), "{text}");
     }
 }

@@ -69,8 +69,15 @@ impl Proxy {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = Runtime::build(snapshot, &mut health, &self.metrics, &self.clients)?;
         let revision = runtime.revision.clone();
-        let before = self.runtime.swap(Some(Arc::new(runtime)));
+        let runtime = Arc::new(runtime);
+        let before = self.runtime.swap(Some(runtime.clone()));
+        if let Some(before) = &before {
+            let kept = runtime.target_labels();
+            before.target_labels().difference(&kept).for_each(|labels| self.metrics.forget_target(*labels));
+        }
         self.metrics.config_applied(before.as_ref().map(|r| r.revision.as_str()), revision.as_str());
+        drop(before);
+        health.forget_unused(&self.metrics);
         Ok(revision)
     }
 

@@ -1,6 +1,6 @@
 //! A snapshot made ready to serve: names resolved, URLs parsed, metric handles at hand. Immutable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use penstock_llm::simulated::{Behaviour, Failure};
 
 use crate::auth::Callers;
 use crate::health::{Breaker, HealthBook, KeyRing};
-use crate::metrics::{Metrics, TargetMetrics};
+use crate::metrics::{Metrics, TargetLabels, TargetMetrics};
 use crate::proxy::InvalidSnapshot;
 use crate::upstream::{Client, Clients};
 
@@ -53,6 +53,8 @@ pub struct Candidate {
     /// The provider's name in its pool.
     pub provider_name: String,
     pub provider: &'static dyn Provider,
+    /// The model as the pool names it.
+    pub model: String,
     /// The provider's own id for the model.
     pub upstream: String,
     /// `pool/provider/model`, for `x-penstock-target` and messages.
@@ -97,8 +99,26 @@ impl Runtime {
         runtime.prefixes.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
         let in_use: Vec<u64> = snapshot.routes.values().map(|route| route.failover.connect_ms).collect();
         clients.keep_only(&in_use);
-        health.forget_unused();
         Ok(runtime)
+    }
+
+    /// Labels of every target, as its metrics have them.
+    pub fn target_labels(&self) -> BTreeSet<TargetLabels<'_>> {
+        let routes = self.exact.values().chain(self.prefixes.iter().map(|(_, route)| route));
+        routes
+            .flat_map(|route| {
+                let candidates = route.targets.iter().flat_map(|target| &target.candidates);
+                candidates.map(|c| {
+                    [
+                        route.name.as_str(),
+                        route.rule.as_str(),
+                        c.pool.as_str(),
+                        c.provider_name.as_str(),
+                        c.model.as_str(),
+                    ]
+                })
+            })
+            .collect()
     }
 
     fn add_name(&mut self, model: &str, route: &Arc<Route>) -> Result<(), InvalidSnapshot> {
@@ -228,7 +248,8 @@ fn build_candidate(
         via,
         keys: health.key_ring(pool_name, name, keys),
         breaker: health.breaker(pool_name, name, model, pool.health, metrics.breaker(pool_name, name, model)),
-        metrics: metrics.target(route, rule, pool_name, name, model),
+        metrics: metrics.target([route, rule, pool_name, name, model]),
+        model: model.to_owned(),
     })
 }
 
