@@ -89,12 +89,12 @@ fn first_light() {
     assert_eq!(
         of(
             "penstock_requests_total",
-            &[("route", "ai/support"), ("outcome", "success"), ("gen_ai_provider_name", "anthropic")]
+            &[("route", "ai/support"), ("outcome", "success"), ("provider", "anthropic")]
         ),
         4.0
     );
     assert_eq!(
-        of("penstock_failovers_total", &[("gen_ai_provider_name", "openai"), ("error_type", "server_error")]),
+        of("penstock_failovers_total", &[("provider", "openai"), ("error_type", "server_error")]),
         4.0
     );
     assert_eq!(of("penstock_tokens_total", &[("gen_ai_token_type", "input")]), 4.0 * answers::USAGE.0 as f64);

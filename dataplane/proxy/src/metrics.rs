@@ -28,7 +28,8 @@ pub enum Kind {
     Histogram,
 }
 
-const TARGET: &[&str] = &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model"];
+const TARGET: &[&str] =
+    &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model"];
 
 /// 20 µs to 1 s: what the gateway itself adds.
 const OVERHEAD_BUCKETS: &[f64] =
@@ -50,7 +51,7 @@ macro_rules! descriptions {
 
 descriptions! {
     REQUESTS = "penstock_requests_total", Counter,
-        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "outcome"],
+        &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "outcome"],
         "Requests that ended, by the target that answered (empty where none did) and how they ended.";
     DURATION = "gen_ai_server_request_duration_seconds", Histogram, TARGET,
         "From the request's last byte to the answer's last byte.";
@@ -59,22 +60,22 @@ descriptions! {
     OVERHEAD = "penstock_overhead_duration_seconds", Histogram, &[],
         "Time a request spent in the gateway itself: from its last byte to the first attempt's send, and from the provider's last byte to the answer for answers that are not streamed.";
     TOKENS = "penstock_tokens_total", Counter,
-        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"],
+        &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"],
         "Tokens as the provider counted them. Types: input (neither read from nor written to a cache), cache_read, cache_write, output (reasoning included), reasoning (a part of output).";
     UNMETERED = "penstock_unmetered_answers_total", Counter, TARGET,
         "Answers whose provider reported no usage, or that ended before it did: their tokens are unknown and not in penstock_tokens_total.";
     ATTEMPTS = "penstock_attempts_total", Counter,
-        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "result"],
+        &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "result"],
         "Attempts at targets: ok, or the class of failure.";
     FAILOVERS = "penstock_failovers_total", Counter,
-        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "error_type"],
+        &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "error_type"],
         "Requests that left this target for another one, by the class of failure.";
     SKIPPED = "penstock_targets_skipped_total", Counter,
-        &["route", "rule", "pool", "gen_ai_provider_name", "gen_ai_request_model", "reason"],
+        &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "reason"],
         "Targets passed over without an attempt: breaker_open, keys_resting, cannot_translate.";
-    TRANSLATION = "penstock_translation_total", Counter, &["route", "pool", "gen_ai_provider_name", "field", "fate"],
+    TRANSLATION = "penstock_translation_total", Counter, &["route", "pool", "provider", "field", "fate"],
         "Request fields that were not simply mapped: emulated, clamped or dropped.";
-    BREAKER = "penstock_breaker_state", Gauge, &["pool", "gen_ai_provider_name", "gen_ai_request_model"],
+    BREAKER = "penstock_breaker_state", Gauge, &["pool", "provider", "gen_ai_request_model"],
         "Circuit breaker of a provider's model: 0 closed, 1 probing, 2 open.";
     IN_FLIGHT = "penstock_requests_in_flight", Gauge, &[],
         "Requests being served, streams included.";
@@ -204,13 +205,13 @@ impl SkipReason {
     }
 }
 
-/// Route, rule, pool, provider, model.
-pub type TargetLabels<'a> = [&'a str; 5];
+/// Route, rule, pool, the provider's name in the pool, OpenTelemetry's name of its vendor, model.
+pub type TargetLabels<'a> = [&'a str; 6];
 
 const TOKEN_CLASSES: [&str; 5] = ["input", "cache_read", "cache_write", "output", "reasoning"];
 
-fn with<'a>([a, b, c, d, e]: TargetLabels<'a>, last: &'a str) -> [&'a str; 6] {
-    [a, b, c, d, e, last]
+fn with<'a>([a, b, c, d, e, f]: TargetLabels<'a>, last: &'a str) -> [&'a str; 7] {
+    [a, b, c, d, e, f, last]
 }
 
 /// The handles of one target, resolved once when the configuration changes: a request only adds.
@@ -350,7 +351,7 @@ impl Metrics {
 
     /// A request that ended without a target: refused by us, or every target failed.
     pub fn request_without_target(&self, route: &str, rule: &str, outcome: Outcome) {
-        self.requests.with_label_values(&[route, rule, "", "", "", outcome.as_str()]).inc();
+        self.requests.with_label_values(&[route, rule, "", "", "", "", outcome.as_str()]).inc();
     }
 
     pub fn translated(
@@ -396,7 +397,7 @@ mod tests {
     #[test]
     fn handles_and_page_agree() {
         let metrics = Metrics::new();
-        let target = metrics.target(["ns/r", "rule", "ns/p", "openai", "gpt-4o"]);
+        let target = metrics.target(["ns/r", "rule", "ns/p", "prod", "openai", "gpt-4o"]);
         target.request(Outcome::Success);
         target.attempt(AttemptResult::Failed(FailoverReason::Timeout));
         metrics.request_without_target("", "", Outcome::ClientError);
@@ -411,16 +412,16 @@ mod tests {
                 description.name
             );
         }
-        let line = r#"penstock_attempts_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",pool="ns/p",result="timeout",route="ns/r",rule="rule"} 1"#;
+        let line = r#"penstock_attempts_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",pool="ns/p",provider="prod",result="timeout",route="ns/r",rule="rule"} 1"#;
         assert!(text.contains(line), "{text}");
     }
 
     #[test]
     fn a_forgotten_target_leaves_no_series() {
         let metrics = Metrics::new();
-        drop(metrics.target(["ns/r", "rule", "ns/p", "gone", "m"]));
+        drop(metrics.target(["ns/r", "rule", "ns/p", "gone", "openai", "m"]));
         drop(metrics.breaker("ns/p", "gone", "m"));
-        metrics.forget_target(["ns/r", "rule", "ns/p", "gone", "m"]);
+        metrics.forget_target(["ns/r", "rule", "ns/p", "gone", "openai", "m"]);
         metrics.forget_breaker("ns/p", "gone", "m");
         let text = String::from_utf8(metrics.render()).unwrap();
         assert!(!text.contains("gone"), "{text}");

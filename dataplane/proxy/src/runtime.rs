@@ -114,6 +114,7 @@ impl Runtime {
                         route.rule.as_str(),
                         c.pool.as_str(),
                         c.provider_name.as_str(),
+                        c.provider.otel_name(),
                         c.model.as_str(),
                     ]
                 })
@@ -248,7 +249,7 @@ fn build_candidate(
         via,
         keys: health.key_ring(pool_name, name, keys),
         breaker: health.breaker(pool_name, name, model, pool.health, metrics.breaker(pool_name, name, model)),
-        metrics: metrics.target([route, rule, pool_name, name, model]),
+        metrics: metrics.target([route, rule, pool_name, name, provider.otel_name(), model]),
         model: model.to_owned(),
     })
 }
