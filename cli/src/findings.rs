@@ -1,0 +1,101 @@
+//! What `compile` says of the objects, as problems with a file and a document.
+
+use std::collections::BTreeMap;
+
+use penstock_crds::ProviderPool;
+use penstock_crds::status::reason;
+use penstock_operator::compile::{Compiled, Kind, ObjectKey, SecretState, Secrets, Unreadable, World};
+
+use crate::manifest::{Manifest, Object};
+use crate::problem::{ObjectId, Place, Problem, Severity};
+
+/// The findings on objects that are in `manifests`; others have been reported already.
+pub fn of_compile(world: &World, compiled: &Compiled, manifests: &[Manifest]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for manifest in manifests {
+        let verdict =
+            compiled.verdicts.iter().find(|(key, _)| is(&manifest.id, key)).map(|(_, verdict)| verdict);
+        for found in verdict.into_iter().flat_map(|v| &v.problems) {
+            if is_echo(&manifest.object, found.reason) {
+                continue;
+            }
+            // The message starts with the path for the sake of `kubectl describe`; here it has a place of its own.
+            let message = found.message.strip_prefix(&format!("{}: ", found.path)).unwrap_or(&found.message);
+            let message = on_refused_pool(world, message).unwrap_or_else(|| message.to_owned());
+            problems.push(Problem::error(&manifest.place, &found.path, message));
+        }
+    }
+    problems
+}
+
+/// A route whose pool was refused need not repeat why.
+fn on_refused_pool(world: &World, message: &str) -> Option<String> {
+    let mut names = world.unreadable.iter().map(|object| &object.key.name);
+    let name = names.find(|name| message.starts_with(&format!("pool `{name}` cannot serve")))?;
+    Some(format!("pool `{name}` was refused: see its own problems"))
+}
+
+/// A route names no Secret: what it says of one repeats what its pool says.
+fn is_echo(object: &Object, reason: &str) -> bool {
+    matches!(object, Object::Route(_)) && SECRET_REASONS.contains(&reason)
+}
+
+const SECRET_REASONS: [&str; 2] = [reason::SECRET_NOT_FOUND, reason::SECRET_KEY_NOT_FOUND];
+
+/// Whether an object names a Secret, or an entry of one, that is not there.
+pub fn lacks_secrets(compiled: &Compiled) -> bool {
+    let mut problems = compiled.verdicts.values().flat_map(|verdict| &verdict.problems);
+    problems.any(|problem| SECRET_REASONS.contains(&problem.reason))
+}
+
+/// How `compile` takes an object that was refused: it keeps its place, and what it last was.
+pub fn unreadable(id: &ObjectId) -> Option<Unreadable> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == id.kind)?;
+    let key = ObjectKey { kind, namespace: id.namespace.clone(), name: id.name.clone() };
+    Some(Unreadable { key, generation: 0, error: "it was refused".to_owned() })
+}
+
+fn is(id: &ObjectId, key: &ObjectKey) -> bool {
+    id.kind == key.kind.as_str() && id.namespace == key.namespace && id.name == key.name
+}
+
+/// Gives every Secret that the pools name and nobody gave a stand-in, and a warning to each place that names it:
+/// in a cluster it may well be there, and what else is wrong shall be seen in spite of it.
+pub fn stand_in_for_secrets(manifests: &[Manifest], secrets: &mut Secrets) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    let mut missing: BTreeMap<(String, String), BTreeMap<String, _>> = BTreeMap::new();
+    for (manifest, pool) in manifests.iter().filter_map(|m| Some((m, as_pool(&m.object)?))) {
+        for (path, reference) in secret_refs(pool) {
+            let id = (manifest.id.namespace.clone(), reference.name.clone());
+            if secrets.contains_key(&id) {
+                continue;
+            }
+            warnings.push(warning(&manifest.place, path, &id));
+            let stand_in = penstock_config::Secret::new(b"stand-in".to_vec());
+            missing.entry(id).or_default().insert(reference.key.clone(), stand_in);
+        }
+    }
+    secrets.extend(missing.into_iter().map(|(id, entries)| (id, SecretState::Present(entries))));
+    warnings
+}
+
+fn warning(place: &Place, path: String, (namespace, name): &(String, String)) -> Problem {
+    let message = format!("Secret {namespace}/{name} is not among these files; it must be in the cluster");
+    Problem { severity: Severity::Warning, place: place.clone(), path, message }
+}
+
+fn as_pool(object: &Object) -> Option<&ProviderPool> {
+    match object {
+        Object::Pool(pool) => Some(pool),
+        Object::Route(_) | Object::Secret(_) => None,
+    }
+}
+
+fn secret_refs(pool: &ProviderPool) -> impl Iterator<Item = (String, &penstock_crds::SecretKeyRef)> {
+    pool.spec.providers.iter().enumerate().flat_map(|(i, provider)| {
+        let keys = provider.auth.iter().flat_map(|auth| &auth.api_keys).enumerate();
+        keys.map(move |(j, key)| {
+            (format!("spec.providers[{i}].auth.apiKeys[{j}].secretRef.name"), &key.secret_ref)
+        })
+    })
+}

@@ -1,0 +1,18 @@
+//! The `penstock` command: the whole product on a laptop (`up`), and manifests checked offline (`lint`).
+//!
+//! Owns: reading manifest files, the API server's rules applied offline, what a person sees.
+//! Refuses to know: how a request is served (the proxy does) and how resources are compiled (the operator does).
+
+mod close;
+mod document;
+mod exit;
+mod findings;
+pub mod lint;
+mod manifest;
+mod metadata;
+mod problem;
+mod schema;
+mod secret;
+pub mod source;
+pub mod up;
+mod yaml;

@@ -1,0 +1,105 @@
+//! OpenAI chat completions, `POST /v1/chat/completions`.
+//!
+//! Sources: OpenAI's OpenAPI document and official SDKs; for what other servers make of the format, their
+//! documentation and recorded answers.
+
+mod decode_request;
+mod encode_request;
+mod error;
+mod reasoning;
+mod response;
+mod stream_decoder;
+mod stream_encoder;
+mod usage;
+
+use crate::dialect::failure::{self, Report};
+use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};
+use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
+use crate::ledger::Ledger;
+use crate::message::{FinishReason, Request, Response};
+
+/// The format's code.
+#[derive(Debug)]
+pub struct Chat;
+
+impl Dialect for Chat {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        decode_request::decode(body)
+    }
+
+    fn encode_request(
+        &self,
+        request: &Request,
+        upstream: &Upstream<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<u8>, Refused> {
+        encode_request::encode(request, upstream, ledger)
+    }
+
+    fn decode_response(&self, body: &[u8]) -> Result<Result<Response, UpstreamError>, Broken> {
+        response::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
+        response::encode(response, reply, ledger)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream_decoder::Decoder::default())
+    }
+
+    fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {
+        Box::new(stream_encoder::Encoder::new(reply))
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> UpstreamError {
+        failure::read_body(status, body)
+    }
+
+    fn encode_error(&self, error: &ClientError, _request_id: &str) -> Vec<u8> {
+        error::write(error).to_string().into_bytes()
+    }
+
+    fn encode_models(&self, ids: &[&str], created: u64) -> Vec<u8> {
+        error::write_models(ids, created).to_string().into_bytes()
+    }
+}
+
+/// Some servers end an answer with a reason that is no end but a failure.
+fn read_finish(word: &str) -> Result<FinishReason, UpstreamError> {
+    Ok(match word {
+        "stop" => FinishReason::Stop,
+        // Mistral's `model_length`: the context window is full.
+        "length" | "model_length" => FinishReason::Length,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        "content_filter" => FinishReason::ContentFilter,
+        // OpenRouter; DeepSeek.
+        "error" | "insufficient_system_resource" => {
+            let message = format!("the provider ended its answer with `{word}`");
+            let code = Some(word.to_owned());
+            return Err(Report { code, message, ..Report::default() }.in_band());
+        }
+        _ => FinishReason::Other(word.to_owned()),
+    })
+}
+
+fn write_finish(reason: &FinishReason) -> &str {
+    match reason {
+        FinishReason::Stop | FinishReason::StopSequence(_) => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::ContentFilter => "content_filter",
+        FinishReason::Other(word) => word,
+    }
+}
+
+/// The id of an answer for a client.
+fn answer_id(own: Option<&str>, reply: &Reply) -> String {
+    own.map_or_else(|| format!("chatcmpl-{}", reply.request_id), str::to_owned)
+}
+
+/// An id for a tool call that came without one; the answer's own makes it differ from call to call.
+fn made_call_id(answer: Option<&str>, index: usize) -> String {
+    let answer: String = answer.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("call_{answer}{}{index}", if answer.is_empty() { "" } else { "_" })
+}

@@ -1,0 +1,73 @@
+//! Fields without a neutral meaning on their way to another format.
+//!
+//! The ledger's names are bounded by code, so that a client cannot fill a metric with labels: a field that is not
+//! in these lists is noted as `other`.
+
+use serde_json::{Map, Value};
+
+use crate::ledger::{Fate, Ledger};
+
+/// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
+const KNOWN: &[&str] = &[
+    // OpenAI
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "metadata",
+    "modalities",
+    "moderation",
+    "n",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning_details",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "store",
+    "stream_options",
+    "tool_choice",
+    "top_logprobs",
+    "verbosity",
+    "web_search_options",
+    // Anthropic
+    "allowed_callers",
+    "cache_control",
+    "caller",
+    "citations",
+    "container",
+    "context",
+    "context_management",
+    "defer_loading",
+    "eager_input_streaming",
+    "inference_geo",
+    "input_examples",
+    "mcp_servers",
+    "output_config",
+    "speed",
+    "thinking",
+];
+
+/// Notes each as dropped, but for those that say nothing: null, an empty list or object, OpenAI's `annotations` of
+/// an earlier answer, which the model never saw.
+pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
+    for (name, value) in extra {
+        let says_nothing = match value {
+            Value::Null => true,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(members) => members.is_empty(),
+            _ => false,
+        };
+        if says_nothing || name == "annotations" {
+            continue;
+        }
+        let field = KNOWN.iter().copied().find(|known| known == name).unwrap_or("other");
+        ledger.note(field, Fate::Dropped);
+    }
+}

@@ -1,0 +1,389 @@
+//! What a provider's error means. Providers agree on statuses only roughly, so codes and known wordings decide first.
+
+use serde_json::Value;
+
+use crate::error::{ErrorKind, UpstreamError};
+
+/// An error as a provider words it.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Status that the report itself names, for errors inside a 200.
+    pub status: Option<u16>,
+    pub code: Option<String>,
+    /// OpenAI's and Anthropic's `type`.
+    pub class: Option<String>,
+    pub param: Option<String>,
+    pub message: String,
+    /// More text to look for known wordings in: what a gateway quotes of the provider behind it.
+    pub detail: String,
+}
+
+/// Codes and types that mean the same everywhere, with the status each stands for where none came with it.
+const CODES: &[(&str, ErrorKind, u16)] = &[
+    // OpenAI and most that copy it; Azure; llama.cpp; LiteLLM.
+    ("context_length_exceeded", ErrorKind::ContextLength, 400),
+    ("exceed_context_size_error", ErrorKind::ContextLength, 400),
+    ("content_filter", ErrorKind::ContentFiltered, 400),
+    ("content_policy_violation", ErrorKind::ContentFiltered, 400),
+    ("moderation_blocked", ErrorKind::ContentFiltered, 400),
+    ("ResponsibleAIPolicyViolation", ErrorKind::ContentFiltered, 400),
+    ("invalid_api_key", ErrorKind::Credentials, 401),
+    ("authentication_error", ErrorKind::Credentials, 401),
+    ("invalid_authentication_error", ErrorKind::Credentials, 401),
+    ("account_deactivated", ErrorKind::Credentials, 401),
+    ("billing_error", ErrorKind::Credentials, 402),
+    ("billing_hard_limit_reached", ErrorKind::Credentials, 402),
+    ("billing_not_active", ErrorKind::Credentials, 402),
+    ("permission_error", ErrorKind::Credentials, 403),
+    // No credit is no reason to try the same key again soon, but another key may have some.
+    ("insufficient_quota", ErrorKind::RateLimited, 429),
+    ("rate_limit_error", ErrorKind::RateLimited, 429),
+    ("rate_limit_exceeded", ErrorKind::RateLimited, 429),
+    ("overloaded_error", ErrorKind::Overloaded, 529),
+    ("engine_overloaded", ErrorKind::Overloaded, 503),
+    ("engine_overloaded_error", ErrorKind::Overloaded, 503),
+    // DeepSeek's finish reason.
+    ("insufficient_system_resource", ErrorKind::Overloaded, 503),
+    ("timeout_error", ErrorKind::Timeout, 408),
+    ("request_timeout", ErrorKind::Timeout, 408),
+    ("model_not_found", ErrorKind::NotFound, 404),
+    ("not_found_error", ErrorKind::NotFound, 404),
+    ("request_too_large", ErrorKind::InvalidRequest, 413),
+    ("api_error", ErrorKind::ServerError, 500),
+    ("server_error", ErrorKind::ServerError, 500),
+    ("internal_server_error", ErrorKind::ServerError, 500),
+];
+
+/// Types that say little: they count only where neither code, wording nor status do.
+const VAGUE: &[(&str, ErrorKind, u16)] = &[("invalid_request_error", ErrorKind::InvalidRequest, 400)];
+
+/// Wordings, lower case, of errors that come with a vague code; each with its source.
+const WORDINGS: &[(&str, ErrorKind)] = &[
+    // OpenAI, vLLM, DeepSeek, OpenRouter: "This model's maximum context length is 8192 tokens. However, ..."
+    ("maximum context length", ErrorKind::ContextLength),
+    // Anthropic: "prompt is too long: 210000 tokens > 200000 maximum"
+    ("prompt is too long", ErrorKind::ContextLength),
+    // Anthropic: "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"
+    ("exceed context limit", ErrorKind::ContextLength),
+    // vLLM: "The decoder prompt (length 9000) is longer than the maximum model length of 8192"
+    ("longer than the maximum model length", ErrorKind::ContextLength),
+    // llama.cpp: "the request exceeds the available context size"
+    ("exceeds the available context size", ErrorKind::ContextLength),
+    // Text Generation Inference: "`inputs` tokens + `max_new_tokens` must be <= 4096"
+    ("tokens + `max_new_tokens` must be", ErrorKind::ContextLength),
+    // Groq: "Please reduce the length of the messages or completion."
+    ("reduce the length of the messages", ErrorKind::ContextLength),
+    // OpenAI, newer: "Your input exceeds the context window of this model."
+    ("exceeds the context window", ErrorKind::ContextLength),
+    // Mistral: "Prompt contains 40000 tokens ... too large for model with 32768 maximum context length"
+    ("too large for model with", ErrorKind::ContextLength),
+    // xAI, in 403 answers.
+    ("content violates usage guidelines", ErrorKind::ContentFiltered),
+    // Azure OpenAI: "The response was filtered due to the prompt triggering ... content management policy"
+    ("content management policy", ErrorKind::ContentFiltered),
+    // Anthropic: "Output blocked by content filtering policy"
+    ("content filtering policy", ErrorKind::ContentFiltered),
+    // Anthropic, in 400 answers.
+    ("credit balance is too low", ErrorKind::Credentials),
+];
+
+/// Wordings of a 503 that speaks of load.
+const BUSY: &[&str] = &["overloaded", "at capacity", "too busy", "no capacity"];
+
+const QUOTE: usize = 300;
+const MESSAGE: usize = 2000;
+
+impl Report {
+    /// Reads an error object: OpenAI's `{error:{..}}`, Anthropic's of the same shape, and the variants of servers
+    /// that speak OpenAI's format: `error` as text, `message` or `detail` at the top.
+    pub fn read(body: &Value) -> Option<Self> {
+        let top = body.as_object()?;
+        let mut report = match top.get("error") {
+            Some(Value::Object(error)) => {
+                let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+                let metadata = error.get("metadata");
+                Self {
+                    status: None,
+                    code: error.get("code").and_then(word),
+                    class: text("type"),
+                    param: text("param"),
+                    message: text("message").or_else(|| text("msg")).unwrap_or_default(),
+                    // OpenRouter quotes the provider's own error.
+                    detail: metadata.and_then(|it| it.get("raw")).and_then(word).unwrap_or_default(),
+                }
+            }
+            Some(Value::String(message)) => Self {
+                code: top.get("code").or_else(|| top.get("error_type")).and_then(word),
+                message: message.clone(),
+                ..Self::default()
+            },
+            _ => Self {
+                code: top.get("code").and_then(word),
+                class: top.get("type").and_then(word),
+                param: top.get("param").and_then(word),
+                message: top.get("message").or_else(|| top.get("detail")).map(describe)?,
+                ..Self::default()
+            },
+        };
+        let is_status = |number: u16| (400..600).contains(&number).then_some(number);
+        report.status = report.code.as_deref().and_then(|code| code.parse().ok()).and_then(is_status);
+        Some(report)
+    }
+
+    /// An error that came inside an answer of status 200.
+    pub fn in_band(self) -> UpstreamError {
+        let by_word = self.words().find_map(|word| lookup(CODES, word).or_else(|| lookup(VAGUE, word)));
+        let status = self.status.or(by_word.map(|(_, status)| status)).unwrap_or(500);
+        self.into_error(status)
+    }
+
+    pub fn into_error(self, status: u16) -> UpstreamError {
+        let kind = self.kind(status);
+        let mut message = if self.message.is_empty() {
+            format!("the provider answered with status {status}")
+        } else {
+            bounded(&self.message, MESSAGE)
+        };
+        if !self.detail.is_empty() {
+            message = format!("{message}: {}", bounded(&self.detail, QUOTE));
+        }
+        UpstreamError { kind, status, code: self.code.or(self.class), param: self.param, message }
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.code.as_deref().into_iter().chain(self.class.as_deref())
+    }
+
+    fn kind(&self, status: u16) -> ErrorKind {
+        let text = format!("{}\n{}", self.message, self.detail).to_lowercase();
+        if let Some((kind, _)) = self.words().find_map(|word| lookup(CODES, word))
+            && !matches!(kind, ErrorKind::ServerError | ErrorKind::InvalidRequest)
+        {
+            return kind;
+        }
+        let wording = WORDINGS.iter().find(|(wording, _)| text.contains(wording));
+        if let Some((_, kind)) = wording.filter(|_| status < 500) {
+            return *kind;
+        }
+        match status {
+            401..=403 => ErrorKind::Credentials,
+            404 => ErrorKind::NotFound,
+            408 => ErrorKind::Timeout,
+            409 | 425 => ErrorKind::ServerError,
+            429 => ErrorKind::RateLimited,
+            400..500 => ErrorKind::InvalidRequest,
+            529 => ErrorKind::Overloaded,
+            503 if BUSY.iter().any(|busy| text.contains(busy)) => ErrorKind::Overloaded,
+            _ => ErrorKind::ServerError,
+        }
+    }
+}
+
+/// Reads an answer with an error status.
+pub(super) fn read_body(status: u16, body: &[u8]) -> UpstreamError {
+    let report = serde_json::from_slice::<Value>(body).ok().as_ref().and_then(Report::read);
+    let report = report.unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(body);
+        let message = match text.trim() {
+            "" => String::new(),
+            text => bounded(text, QUOTE),
+        };
+        Report { message, ..Report::default() }
+    });
+    report.into_error(status)
+}
+
+fn lookup(table: &[(&str, ErrorKind, u16)], word: &str) -> Option<(ErrorKind, u16)> {
+    table.iter().find(|(known, ..)| *known == word).map(|(_, kind, status)| (*kind, *status))
+}
+
+/// Codes are text with most providers, numbers with some.
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// FastAPI's `detail` may be a list of findings.
+fn describe(value: &Value) -> String {
+    value.as_str().map_or_else(|| bounded(&value.to_string(), QUOTE), str::to_owned)
+}
+
+/// At most this many characters.
+pub(super) fn bounded(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ErrorKind::*;
+
+    /// Status, body, kind, code. Bodies as vendors document or recordings show them.
+    const TABLE: &[(u16, &str, ErrorKind, Option<&str>)] = &[
+        (
+            400,
+            r#"{"error":{"message":"Your input exceeds...","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+            ContextLength,
+            Some("context_length_exceeded"),
+        ),
+        (
+            400,
+            r#"{"error":{"message":"This model's maximum context length is 1048565 tokens. However, you requested 1250025","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
+            ContextLength,
+            Some("invalid_request_error"),
+        ),
+        (
+            400,
+            r#"{"object":"error","message":"The decoder prompt (length 9000) is longer than the maximum model length of 8192.","type":"BadRequestError","param":null,"code":400}"#,
+            ContextLength,
+            Some("400"),
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_ctx":4096}}"#,
+            ContextLength,
+            Some("400"),
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 3333404 tokens > 200000 maximum"},"request_id":"r"}"#,
+            ContextLength,
+            Some("invalid_request_error"),
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"input length and `max_tokens` exceed context limit: 1 + 2 > 2"}}"#,
+            ContextLength,
+            Some("invalid_request_error"),
+        ),
+        (
+            400,
+            r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"raw":"{\"message\":\"prompt is too long\"}"}}}"#,
+            ContextLength,
+            Some("400"),
+        ),
+        (
+            400,
+            r#"{"error":{"code":"content_filter","message":"The response was filtered"}}"#,
+            ContentFiltered,
+            Some("content_filter"),
+        ),
+        (
+            400,
+            r#"{"error":{"code":"content_policy_violation","message":"x"}}"#,
+            ContentFiltered,
+            Some("content_policy_violation"),
+        ),
+        (
+            403,
+            r#"{"code":"The caller does not have permission","error":"Content violates usage guidelines."}"#,
+            ContentFiltered,
+            Some("The caller does not have permission"),
+        ),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+            Credentials,
+            Some("invalid_request_error"),
+        ),
+        (
+            401,
+            r#"{"error":{"message":"Incorrect API key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
+            Credentials,
+            Some("invalid_api_key"),
+        ),
+        (401, r#"{"message":"No API key found in request","request_id":"x"}"#, Credentials, None),
+        (
+            403,
+            r#"{"type":"error","error":{"type":"permission_error","message":"x"}}"#,
+            Credentials,
+            Some("permission_error"),
+        ),
+        (402, "", Credentials, None),
+        (
+            404,
+            r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#,
+            NotFound,
+            Some("not_found_error"),
+        ),
+        (400, r#"{"error":{"code":"model_not_found","message":"x"}}"#, NotFound, Some("model_not_found")),
+        (
+            429,
+            r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+            RateLimited,
+            Some("insufficient_quota"),
+        ),
+        (429, "slow down", RateLimited, None),
+        (
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+            Overloaded,
+            Some("overloaded_error"),
+        ),
+        (529, "", Overloaded, None),
+        (
+            503,
+            r#"{"error":{"message":"That model is currently overloaded with other requests","type":"server_error"}}"#,
+            Overloaded,
+            Some("server_error"),
+        ),
+        (503, "<html>Service Unavailable</html>", ServerError, None),
+        (
+            500,
+            r#"{"type":"error","error":{"type":"api_error","message":"x"}}"#,
+            ServerError,
+            Some("api_error"),
+        ),
+        (502, "", ServerError, None),
+        (408, "", Timeout, None),
+        (409, "", ServerError, None),
+        (425, "", ServerError, None),
+        (
+            413,
+            r#"{"type":"error","error":{"type":"request_too_large","message":"x"}}"#,
+            InvalidRequest,
+            Some("request_too_large"),
+        ),
+        (422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, InvalidRequest, None),
+        (418, "{}", InvalidRequest, None),
+    ];
+
+    #[test]
+    fn kinds() {
+        for (status, body, kind, code) in TABLE {
+            let error = read_body(*status, body.as_bytes());
+            assert_eq!(error.kind, *kind, "{status} {body}");
+            assert_eq!(error.code.as_deref(), *code, "{status} {body}");
+            assert_eq!(error.status, *status);
+            assert!(!error.message.is_empty());
+        }
+    }
+
+    #[test]
+    fn errors_inside_an_answer_get_the_status_they_stand_for() {
+        for (body, kind, status) in [
+            (r#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#, Overloaded, 529),
+            (r#"{"error":{"code":502,"message":"Provider disconnected"}}"#, ServerError, 502),
+            (r#"{"error":{"code":"rate_limit_exceeded","message":"x"}}"#, RateLimited, 429),
+            (r#"{"error":{"type":"invalid_request_error","message":"x"}}"#, InvalidRequest, 400),
+            (r#"{"error":{"message":"x"}}"#, ServerError, 500),
+        ] {
+            let error = Report::read(&serde_json::from_str(body).unwrap()).unwrap().in_band();
+            assert_eq!((error.kind, error.status), (kind, status), "{body}");
+        }
+    }
+
+    #[test]
+    fn unreadable_bodies_are_quoted_and_bounded() {
+        assert_eq!(read_body(502, b" bad gateway\n").message, "bad gateway");
+        assert_eq!(read_body(502, "é".repeat(1000).as_bytes()).message.chars().count(), QUOTE + 3);
+        assert_eq!(read_body(500, b"\xff").message, "\u{fffd}");
+        assert!(read_body(500, b"{").message.contains('{'));
+    }
+}

@@ -1,0 +1,185 @@
+//! Content blocks of a request, written.
+
+use serde_json::{Map, Value, json};
+
+use crate::dialect::{Format, extras, fields};
+use crate::error::Refused;
+use crate::ledger::{Fate, Ledger};
+use crate::message::{Media, Part, PartBody, ReasoningBlock, ToolCall};
+
+pub(super) struct Blocks<'a> {
+    pub is_same_format: bool,
+    pub ledger: &'a mut Ledger,
+}
+
+impl Blocks<'_> {
+    /// Tool results first: Anthropic refuses them behind anything else.
+    pub fn user(&mut self, parts: &[Part]) -> Result<Vec<Value>, Refused> {
+        let is_result = |part: &&Part| matches!(part.body, PartBody::ToolResult { .. });
+        let (results, rest): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(is_result);
+        let mut out = Vec::with_capacity(parts.len());
+        for part in results.into_iter().chain(rest) {
+            out.extend(self.user_block(part)?);
+        }
+        Ok(out)
+    }
+
+    fn user_block(&mut self, part: &Part) -> Result<Option<Value>, Refused> {
+        let out = match &part.body {
+            PartBody::Text(_) | PartBody::Refusal(_) => return Ok(self.text(part)),
+            PartBody::Image(media) => json!({"type": "image", "source": self.source(media, "image/")?}),
+            PartBody::Document { media, name } => {
+                let mut out = json!({"type": "document", "source": self.source(media, "application/pdf")?});
+                if let (Some(name), Value::Object(out)) = (name, &mut out) {
+                    out.insert("title".into(), name.clone().into());
+                }
+                out
+            }
+            PartBody::ToolResult { id, parts, is_error } => self.tool_result(id, parts, *is_error)?,
+            PartBody::Opaque { format: Format::Messages, value } => return Ok(Some(value.clone())),
+            PartBody::Opaque { value, .. } => {
+                let kind = value
+                    .get("type")
+                    .or_else(|| value.get("role"))
+                    .and_then(Value::as_str)
+                    .unwrap_or("unknown");
+                return Err(refuse(format!("`{kind}` cannot be sent in Anthropic's format")));
+            }
+            PartBody::Reasoning(_) | PartBody::ToolCall(_) => {
+                return Err(refuse("this cannot stand in a user message of Anthropic's format".into()));
+            }
+        };
+        Ok(Some(self.complete(out, part)))
+    }
+
+    pub fn assistant(&mut self, parts: &[Part]) -> Vec<Value> {
+        parts.iter().filter_map(|part| self.assistant_block(part)).collect()
+    }
+
+    fn assistant_block(&mut self, part: &Part) -> Option<Value> {
+        let out = match &part.body {
+            PartBody::Text(_) | PartBody::Refusal(_) => return self.text(part),
+            PartBody::Reasoning(ReasoningBlock::Thinking { text, signature: Some(signature) }) => {
+                json!({"type": "thinking", "thinking": text, "signature": signature})
+            }
+            // Without a signature it is another vendor's, and a 400 here.
+            PartBody::Reasoning(ReasoningBlock::Thinking { signature: None, .. }) => {
+                let field = if self.is_same_format {
+                    "messages[].content[].thinking"
+                } else {
+                    "messages[].reasoning_content"
+                };
+                self.ledger.note(field, Fate::Dropped);
+                return None;
+            }
+            PartBody::Reasoning(ReasoningBlock::Redacted { data }) => {
+                json!({"type": "redacted_thinking", "data": data})
+            }
+            PartBody::ToolCall(ToolCall { id, name, arguments }) => {
+                let input = self.input(arguments);
+                json!({"type": "tool_use", "id": fit_id(id), "name": name, "input": input})
+            }
+            PartBody::Opaque { format: Format::Messages, value } => return Some(value.clone()),
+            PartBody::Opaque { .. }
+            | PartBody::Image(_)
+            | PartBody::Document { .. }
+            | PartBody::ToolResult { .. } => {
+                self.ledger.note("messages[].content[]", Fate::Dropped);
+                return None;
+            }
+        };
+        Some(self.complete(out, part))
+    }
+
+    /// `None` for an empty text, which is a 400; nothing is lost with it.
+    pub fn text(&mut self, part: &Part) -> Option<Value> {
+        let (PartBody::Text(text) | PartBody::Refusal(text)) = &part.body else { return None };
+        if text.trim().is_empty() && !self.is_same_format {
+            return None;
+        }
+        Some(self.complete(json!({"type": "text", "text": text}), part))
+    }
+
+    /// Adds what stands beside a block's own members.
+    fn complete(&mut self, block: Value, part: &Part) -> Value {
+        let Value::Object(mut out) = block else { return block };
+        if let Some(marker) = &part.cache_control {
+            out.insert("cache_control".into(), marker.clone());
+        }
+        if self.is_same_format {
+            fields::add_missing(&mut out, &part.extra);
+        } else {
+            extras::note_dropped(&part.extra, self.ledger);
+        }
+        out.into()
+    }
+
+    /// `takes` is what bytes may be, as the beginning of a media type.
+    fn source(&mut self, media: &Media, takes: &str) -> Result<Value, Refused> {
+        let (Media::Url { detail, .. } | Media::Base64 { detail, .. }) = media else {
+            let Media::PlainText(text) = media else { return Ok(Value::Null) };
+            return Ok(json!({"type": "text", "media_type": "text/plain", "data": text}));
+        };
+        if detail.as_ref().is_some_and(|detail| detail != "auto") {
+            self.ledger.note("messages[].content[].image_url.detail", Fate::Dropped);
+        }
+        match media {
+            Media::Base64 { media_type, data, .. }
+                if media_type.starts_with(takes) || self.is_same_format =>
+            {
+                Ok(json!({"type": "base64", "media_type": media_type, "data": data}))
+            }
+            Media::Base64 { media_type, .. } => {
+                Err(refuse(format!("`{media_type}` cannot be sent in Anthropic's format")))
+            }
+            Media::Url { url, .. } => Ok(json!({"type": "url", "url": url})),
+            Media::PlainText(_) => Ok(Value::Null),
+        }
+    }
+
+    fn tool_result(&mut self, id: &str, parts: &[Part], is_error: bool) -> Result<Value, Refused> {
+        let mut content = Vec::new();
+        for part in parts {
+            match &part.body {
+                PartBody::Opaque { format: Format::Chat, value } => {
+                    self.ledger.note("messages[].content[]", Fate::Emulated);
+                    content.push(json!({"type": "text", "text": value.to_string()}));
+                }
+                _ => content.extend(self.user_block(part)?),
+            }
+        }
+        let mut out = Map::new();
+        out.insert("type".into(), "tool_result".into());
+        out.insert("tool_use_id".into(), fit_id(id).into());
+        if !content.is_empty() {
+            out.insert("content".into(), content.into());
+        }
+        if is_error {
+            out.insert("is_error".into(), true.into());
+        }
+        Ok(out.into())
+    }
+
+    /// A call's input is an object here. Arguments that are none (a model's broken JSON in an old turn) still tell
+    /// the model what it wrote.
+    fn input(&mut self, arguments: &str) -> Value {
+        match serde_json::from_str(arguments) {
+            Ok(input @ Value::Object(_)) => input,
+            _ if arguments.trim().is_empty() => Map::new().into(),
+            _ => {
+                self.ledger.note("messages[].tool_calls[].function.arguments", Fate::Emulated);
+                json!({"arguments": arguments})
+            }
+        }
+    }
+}
+
+fn refuse(message: String) -> Refused {
+    Refused { field: "messages[].content[].type".into(), message }
+}
+
+/// Anthropic takes letters, digits, `_` and `-`; a call and its result change alike.
+fn fit_id(id: &str) -> String {
+    let fit = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    id.chars().map(fit).collect()
+}

@@ -1,0 +1,106 @@
+//! Anthropic Messages, `POST /v1/messages`.
+//!
+//! Sources: <https://docs.claude.com/en/api/messages>, the official SDKs, recorded answers.
+
+mod blocks;
+mod decode_block;
+mod decode_request;
+mod encode_request;
+mod error;
+mod models;
+mod response;
+mod schema;
+mod stream_decoder;
+mod stream_encoder;
+mod usage;
+
+use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream, failure};
+use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
+use crate::ledger::Ledger;
+use crate::message::{FinishReason, Request, Response};
+
+/// The format's code.
+#[derive(Debug)]
+pub struct Messages;
+
+impl Dialect for Messages {
+    fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
+        decode_request::decode(body)
+    }
+
+    fn encode_request(
+        &self,
+        request: &Request,
+        upstream: &Upstream<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<u8>, Refused> {
+        encode_request::encode(request, upstream, ledger)
+    }
+
+    fn decode_response(&self, body: &[u8]) -> Result<Result<Response, UpstreamError>, Broken> {
+        response::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
+        response::encode(response, reply, ledger)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream_decoder::Decoder::default())
+    }
+
+    fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {
+        Box::new(stream_encoder::Encoder::new(reply))
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> UpstreamError {
+        failure::read_body(status, body)
+    }
+
+    fn encode_error(&self, error: &ClientError, request_id: &str) -> Vec<u8> {
+        error::write(error, Some(request_id)).to_string().into_bytes()
+    }
+
+    fn encode_models(&self, ids: &[&str], created: u64) -> Vec<u8> {
+        error::write_models(ids, created).to_string().into_bytes()
+    }
+}
+
+fn read_finish(word: &str, stop_sequence: Option<&str>) -> FinishReason {
+    match word {
+        "end_turn" => FinishReason::Stop,
+        "stop_sequence" => FinishReason::StopSequence(stop_sequence.map(str::to_owned)),
+        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "tool_use" => FinishReason::ToolCalls,
+        "refusal" => FinishReason::ContentFilter,
+        // `pause_turn` has no equal elsewhere.
+        _ => FinishReason::Other(word.to_owned()),
+    }
+}
+
+/// What an answer held, as far as it decides the stop reason.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    tool_call: bool,
+    refusal: bool,
+}
+
+/// The stop reason, and the sequence that stopped it.
+fn write_finish(reason: &FinishReason, seen: Seen) -> (&str, Option<&str>) {
+    match reason {
+        // OpenAI says `stop` after a forced call and in a refusal; Anthropic's clients go by the reason.
+        FinishReason::Stop if seen.tool_call => ("tool_use", None),
+        FinishReason::Stop if seen.refusal => ("refusal", None),
+        FinishReason::Stop => ("end_turn", None),
+        FinishReason::StopSequence(sequence) => ("stop_sequence", sequence.as_deref()),
+        FinishReason::Length => ("max_tokens", None),
+        FinishReason::ToolCalls => ("tool_use", None),
+        FinishReason::ContentFilter => ("refusal", None),
+        FinishReason::Other(word) => (word, None),
+    }
+}
+
+/// The id of an answer for a client.
+fn answer_id(own: Option<&str>, reply: &Reply) -> String {
+    own.map_or_else(|| format!("msg_{}", reply.request_id), str::to_owned)
+}

@@ -1,0 +1,210 @@
+//! The few fields that routing needs, borrowed from the request's bytes, and how to change them in place.
+//!
+//! A request in the same format as its target keeps its original bytes apart from the fields we change.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::BadRequest;
+
+/// What routing reads of a request, with the byte ranges that a splice replaces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    pub model: String,
+    pub stream: bool,
+    model_span: Range<usize>,
+    /// Span of the value of `stream_options`, where there is one, and whether it asks for usage.
+    stream_options: Option<(Range<usize>, bool)>,
+    /// Just behind the opening brace of the body.
+    body_start: usize,
+}
+
+impl Envelope {
+    /// Reads the top level of a JSON object once, without building the rest.
+    pub fn parse(body: &[u8]) -> Result<Self, BadRequest> {
+        let text = std::str::from_utf8(body)
+            .map_err(|e| BadRequest::new("", format!("the body is not UTF-8 (byte {})", e.valid_up_to())))?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let fields = json.deserialize_map(TopLevel).map_err(explain)?;
+        json.end().map_err(explain)?;
+        fields.into_envelope(text)
+    }
+
+    /// Did the client ask for a usage chunk?
+    pub fn include_usage(&self) -> bool {
+        matches!(self.stream_options, Some((_, true)))
+    }
+
+    /// The same bytes with another model; with `force_usage`, `stream_options.include_usage` is turned on too.
+    pub fn splice(&self, body: &[u8], model: &str, force_usage: bool) -> Vec<u8> {
+        let quoted = serde_json::Value::from(model).to_string();
+        let mut edits = vec![(self.model_span.clone(), quoted)];
+        if force_usage && !self.include_usage() {
+            edits.push(match &self.stream_options {
+                Some((span, _)) => (span.clone(), with_usage(&body[span.clone()])),
+                None => (
+                    self.body_start..self.body_start,
+                    r#""stream_options":{"include_usage":true},"#.to_owned(),
+                ),
+            });
+        }
+        edits.sort_by_key(|(span, _)| span.start);
+        let mut out = Vec::with_capacity(body.len() + 64);
+        let mut from = 0;
+        for (span, text) in edits {
+            out.extend_from_slice(&body[from..span.start]);
+            out.extend_from_slice(text.as_bytes());
+            from = span.end;
+        }
+        out.extend_from_slice(&body[from..]);
+        out
+    }
+}
+
+/// Keeps the other members of the client's `stream_options`.
+fn with_usage(options: &[u8]) -> String {
+    let mut options: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(options).unwrap_or_default();
+    options.insert("include_usage".into(), true.into());
+    serde_json::Value::Object(options).to_string()
+}
+
+fn explain(error: serde_json::Error) -> BadRequest {
+    BadRequest::new("", format!("the body is not a JSON object: {error}"))
+}
+
+/// Raw values of the members that matter, as they stand in the text.
+#[derive(Default)]
+struct Fields<'a> {
+    model: Option<&'a RawValue>,
+    models_seen: usize,
+    stream: Option<&'a RawValue>,
+    stream_options: Option<&'a RawValue>,
+}
+
+impl Fields<'_> {
+    fn into_envelope(self, text: &str) -> Result<Envelope, BadRequest> {
+        let model = self.model.ok_or_else(|| BadRequest::new("model", "`model` is missing"))?;
+        if self.models_seen > 1 {
+            return Err(BadRequest::new("model", "`model` stands more than once in the body"));
+        }
+        let model_span = span(text, model);
+        let model: String = serde_json::from_str(model.get())
+            .map_err(|_| BadRequest::new("model", "`model` must be a string"))?;
+        if model.is_empty() {
+            return Err(BadRequest::new("model", "`model` is empty"));
+        }
+        let stream = match self.stream.map(RawValue::get) {
+            None | Some("false" | "null") => false,
+            Some("true") => true,
+            Some(_) => return Err(BadRequest::new("stream", "`stream` must be true or false")),
+        };
+        let stream_options = match self.stream_options {
+            None => None,
+            Some(raw) if raw.get() == "null" => Some((span(text, raw), false)),
+            Some(raw) => {
+                let options: serde_json::Map<String, serde_json::Value> = serde_json::from_str(raw.get())
+                    .map_err(|_| BadRequest::new("stream_options", "`stream_options` must be an object"))?;
+                let asks = options.get("include_usage") == Some(&serde_json::Value::Bool(true));
+                Some((span(text, raw), asks))
+            }
+        };
+        // The body parsed as an object, so there is a brace.
+        let body_start = text.find('{').map_or(0, |at| at + 1);
+        Ok(Envelope { model, stream, model_span, stream_options, body_start })
+    }
+}
+
+/// Where a borrowed value stands in the text that it borrows from.
+fn span(text: &str, raw: &RawValue) -> Range<usize> {
+    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + raw.get().len()
+}
+
+struct TopLevel;
+
+impl<'de> Visitor<'de> for TopLevel {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            let value: &'de RawValue = map.next_value()?;
+            match key.as_ref() {
+                "model" => {
+                    fields.models_seen += 1;
+                    fields.model = Some(value);
+                }
+                "stream" => fields.stream = Some(value),
+                "stream_options" => fields.stream_options = Some(value),
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bad(body: &str) -> String {
+        Envelope::parse(body.as_bytes()).unwrap_err().message
+    }
+
+    #[test]
+    fn splice_keeps_every_other_byte() {
+        let body = br#" { "x": [1,  2],"model" : "a\"b", "stream":true , "y":{"model":"inner"}}"#;
+        let envelope = Envelope::parse(body).unwrap();
+        assert_eq!(envelope.model, "a\"b");
+        assert!(envelope.stream);
+        assert_eq!(
+            String::from_utf8(envelope.splice(body, "gpt-4o", false)).unwrap(),
+            r#" { "x": [1,  2],"model" : "gpt-4o", "stream":true , "y":{"model":"inner"}}"#
+        );
+    }
+
+    #[test]
+    fn usage_is_asked_for_once() {
+        let body = br#"{"model":"m","stream":true}"#;
+        let spliced = Envelope::parse(body).unwrap().splice(body, "n", true);
+        assert_eq!(
+            String::from_utf8(spliced.clone()).unwrap(),
+            r#"{"stream_options":{"include_usage":true},"model":"n","stream":true}"#
+        );
+        let again = Envelope::parse(&spliced).unwrap();
+        assert!(again.include_usage());
+        assert_eq!(again.splice(&spliced, "n", true), spliced);
+    }
+
+    #[test]
+    fn usage_joins_the_clients_own_stream_options() {
+        let body = br#"{"stream_options":{"include_obfuscation":false},"model":"m"}"#;
+        let spliced = Envelope::parse(body).unwrap().splice(body, "m", true);
+        assert_eq!(
+            String::from_utf8(spliced).unwrap(),
+            r#"{"stream_options":{"include_obfuscation":false,"include_usage":true},"model":"m"}"#
+        );
+    }
+
+    #[test]
+    fn wrong_bodies_name_the_field() {
+        assert!(bad("[]").contains("not a JSON object"));
+        assert!(bad(r#"{"model":"m"} x"#).contains("not a JSON object"));
+        assert_eq!(bad("{}"), "`model` is missing");
+        assert_eq!(bad(r#"{"model":3}"#), "`model` must be a string");
+        assert_eq!(bad(r#"{"model":""}"#), "`model` is empty");
+        assert_eq!(bad(r#"{"model":"a","mod\u0065l":"b"}"#), "`model` stands more than once in the body");
+        assert_eq!(bad(r#"{"model":"a","stream":"yes"}"#), "`stream` must be true or false");
+        assert_eq!(bad(r#"{"model":"a","stream_options":1}"#), "`stream_options` must be an object");
+        assert!(Envelope::parse(b"{\"model\":\"\xff\"}").unwrap_err().message.contains("UTF-8"));
+    }
+}
