@@ -9,7 +9,7 @@ use crate::script::Script;
 pub const TEXT: &str = "tok-";
 
 /// About as much text as makes an answer of 1 KiB.
-const ANSWER_TEXT: usize = 640;
+const ANSWER_TEXT: usize = 700;
 
 /// Prose of this many bytes, with quotes and line breaks as prompts have them.
 pub fn filler(bytes: usize) -> String {
@@ -41,8 +41,9 @@ pub fn whole(api: Api) -> Value {
 
 /// The events of a stream: first those without content, then the script's chunks of content, then the end.
 pub fn events(api: Api, script: Script) -> impl Iterator<Item = Event> {
-    let chunks = (0..script.chunks).map(move |index| Event { sse: content(api, index), is_content: true });
-    let bare = |sse| Event { sse, is_content: false };
+    let chunks =
+        (0..script.chunks).map(move |index| Event { sse: content(api, index), is_delayed: index > 0 });
+    let bare = |sse| Event { sse, is_delayed: false };
     let ends = match api {
         Api::Chat => [opening_chat(), closing_chat()],
         Api::Messages => [opening_messages(), closing_messages()],
@@ -54,7 +55,7 @@ pub fn events(api: Api, script: Script) -> impl Iterator<Item = Event> {
 pub struct Event {
     pub sse: String,
     /// The script's delay comes before it.
-    pub is_content: bool,
+    pub is_delayed: bool,
 }
 
 fn content(api: Api, index: u32) -> String {
@@ -127,8 +128,9 @@ mod tests {
         for api in Api::ALL {
             let events: Vec<_> = events(api, AT_ONCE).collect();
             assert_eq!(events.len(), 102);
-            for event in events {
-                assert_eq!(event.sse.contains(TEXT), event.is_content, "{}", event.sse);
+            for (index, event) in events.iter().enumerate() {
+                assert_eq!(event.sse.contains(TEXT), (1..=100).contains(&index), "{}", event.sse);
+                assert_eq!(event.is_delayed, (2..=100).contains(&index), "{}", event.sse);
                 assert!(event.sse.ends_with("\n\n"));
             }
         }

@@ -19,11 +19,18 @@ use crate::schedule::{Pair, Side, turns};
 const TARGET_RATE: u32 = 1000;
 /// Length of a turn, and of each side's warm-up, in seconds.
 const TURN: u32 = 1;
-const QUANTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p99.9", 999)];
 
-/// What product.md promises of added latency, in microseconds, by quantile.
-const TOTAL_TARGETS: [Option<f64>; 3] = [Some(150.0), Some(1000.0), None];
-const FIRST_TOKEN_TARGETS: [Option<f64>; 3] = [Some(300.0), None, None];
+/// A line of the table: its name, the quantile in per mille, and what product.md promises of what is added, in
+/// microseconds.
+type Line = (&'static str, usize, Option<f64>);
+
+const WHOLE_ANSWER: [Line; 3] = [("p50", 500, Some(150.0)), ("p99", 990, Some(1000.0)), ("p99.9", 999, None)];
+const FIRST_TOKEN: [Line; 3] =
+    [("first token p50", 500, Some(300.0)), ("first token p99", 990, None), ("first token p99.9", 999, None)];
+const WHOLE_STREAM: [Line; 3] =
+    [("whole stream p50", 500, None), ("whole stream p99", 990, None), ("whole stream p99.9", 999, None)];
+/// How late requests were sent. Where it is near the latency itself, the machine was too busy to measure.
+const LATENESS: [Line; 2] = [("sent late by, p50", 500, None), ("sent late by, p99", 990, None)];
 
 /// Latency at a constant rate.
 pub fn open_loop(
@@ -42,29 +49,28 @@ pub fn open_loop(
     let requests = tallies.gateway.total.len();
     let has_targets = settings.rate == TARGET_RATE;
     let Pair { direct, gateway } = tallies;
-    let mut say = |what: &str, direct: Samples, gateway: Samples, targets: [Option<f64>; 3]| {
+    let mut say = |lines: &[Line], direct: Samples, gateway: Samples| {
         let (direct, gateway) = (direct.sorted(), gateway.sorted());
-        for ((quantile, per_mille), target) in QUANTILES.into_iter().zip(targets) {
+        for &(name, per_mille, limit) in lines {
             let (Some(direct), Some(gateway)) = (direct.quantile(per_mille), gateway.quantile(per_mille))
             else {
                 continue;
             };
-            let name = format!("{what}{quantile}");
-            let figure =
-                Figure::of_gateway(&section, &name, Unit::Micros, micros(gateway)).added_to(micros(direct));
-            found.figures.push(match target.filter(|_| has_targets) {
+            let figure = Figure::of_gateway(&section, name, Unit::Micros, micros(gateway));
+            let figure = figure.added_to(micros(direct));
+            found.figures.push(match limit.filter(|_| has_targets) {
                 Some(limit) => figure.at_most(limit),
                 None => figure,
             });
         }
     };
     if row.stream {
-        say("first token ", direct.first_token, gateway.first_token, FIRST_TOKEN_TARGETS);
-        say("whole stream ", direct.total, gateway.total, [None; 3]);
+        say(&FIRST_TOKEN, direct.first_token, gateway.first_token);
+        say(&WHOLE_STREAM, direct.total, gateway.total);
     } else {
-        say("", direct.total, gateway.total, TOTAL_TARGETS);
+        say(&WHOLE_ANSWER, direct.total, gateway.total);
     }
-    say("generator late by, ", direct.lag, gateway.lag, [None; 3]);
+    say(&LATENESS, direct.lag, gateway.lag);
     let per_thousand = cpu.as_secs_f64() * 1e3 / requests.max(1) as f64;
     let name = if row.stream { "gateway CPU for 1,000 streams" } else { "gateway CPU for 1,000 requests" };
     found.figures.push(Figure::of_gateway(&section, name, Unit::Seconds, per_thousand));

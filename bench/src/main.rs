@@ -49,6 +49,9 @@ struct Flags {
     /// Cargo profile of the gateway. Figures of another one than `release` say nothing.
     #[arg(long, default_value = "release")]
     profile: String,
+    /// A `penstock` that was built before, instead of building one.
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    penstock: Option<PathBuf>,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -82,9 +85,15 @@ fn run(flags: &Flags) -> anyhow::Result<Report> {
         seconds: flags.seconds,
         connections: flags.connections as usize,
         streams: flags.streams as usize,
-        profile: flags.profile.clone(),
+        gateway: match &flags.penstock {
+            Some(binary) => binary.display().to_string(),
+            None => format!("penstock, profile {}", flags.profile),
+        },
     };
-    let binary = gateway::build(&flags.profile)?;
+    let binary = match &flags.penstock {
+        Some(binary) => binary.clone(),
+        None => gateway::build(&flags.profile)?,
+    };
     let (_upstream, upstream) = gateway::fake_upstream()?;
     let mut found = Found::default();
 

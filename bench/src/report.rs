@@ -22,7 +22,8 @@ pub struct Settings {
     pub seconds: u32,
     pub connections: usize,
     pub streams: usize,
-    pub profile: String,
+    /// Which build of the gateway.
+    pub gateway: String,
 }
 
 #[derive(Serialize)]
@@ -102,16 +103,18 @@ impl Figure {
 
 impl Report {
     pub fn table(&self) -> String {
-        let Settings { rate, seconds, connections, profile, .. } = &self.settings;
-        let mut out = format!(
-            "{} cores, {}; profile {profile}\n{rate} requests/s on {connections} connections, {seconds} s for each side of a row, in turns of a second\n",
-            self.machine.cores, self.machine.cpu
+        let Settings { rate, seconds, connections, gateway, .. } = &self.settings;
+        let Machine { cores, cpu } = &self.machine;
+        let mut out = format!("{gateway}; {cores} cores, {cpu}\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "{rate} requests/s on {connections} connections, {seconds} s for each side of a row, in turns of a second"
         );
         let mut section = "";
         for figure in &self.figures {
             if section != figure.section {
                 section = &figure.section;
-                // Writing to a String cannot fail.
                 let _ = write!(
                     out,
                     "\n{section:<53}{:>10}{:>10}{:>10}{:>7}   target\n",
@@ -152,7 +155,8 @@ impl Unit {
     fn show(self, value: f64) -> String {
         let (value, name) = match self {
             Self::Micros if value.abs() >= 10_000.0 => (value / 1000.0, "ms"),
-            Self::Micros => return format!("{value:.0} µs"),
+            // Adding zero makes -0 a 0.
+            Self::Micros => return format!("{:.0} µs", value.round() + 0.0),
             Self::Millis => (value, "ms"),
             Self::Seconds => return format!("{value:.3} s"),
             Self::Mebibytes => (value, "MiB"),
@@ -191,5 +195,6 @@ mod tests {
     fn long_times_are_shown_in_milliseconds() {
         assert_eq!(Unit::Micros.show(9999.4), "9999 µs");
         assert_eq!(Unit::Micros.show(-12_340.0), "-12.3 ms");
+        assert_eq!(Unit::Micros.show(-0.4), "0 µs");
     }
 }

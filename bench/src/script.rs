@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Streams have so many chunks of content, each after this delay. An answer that is not streamed ignores both.
+/// Streams have so many chunks of content, with this delay between them. An answer that is not streamed ignores both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Script {
     pub chunks: u32,
@@ -12,11 +12,13 @@ pub struct Script {
 
 /// Chunks that follow each other at once.
 pub const AT_ONCE: Script = Script { chunks: 100, delay_ms: 0 };
+/// Chunks that come one by one: the first reaches the client before the next one is there.
+pub const PACED: Script = Script { chunks: 20, delay_ms: 5 };
 /// A stream of five seconds, long enough to have hundreds open at the same moment.
 pub const SLOW: Script = Script { chunks: 100, delay_ms: 50 };
 
 /// Every script in use, so that the manifests can name them.
-pub const ALL: [Script; 2] = [AT_ONCE, SLOW];
+pub const ALL: [Script; 3] = [AT_ONCE, PACED, SLOW];
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -82,7 +82,7 @@ fn full(text: impl Into<Bytes>) -> Body {
 fn events(api: Api, script: Script) -> Body {
     let frames = stream::unfold(answer::events(api, script), move |mut events| async move {
         let event = events.next()?;
-        if event.is_content && script.delay_ms > 0 {
+        if event.is_delayed && script.delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(script.delay_ms.into())).await;
         } else {
             // hyper flushes when the body has nothing for it at the moment.

@@ -18,7 +18,7 @@ mod tests {
 
     #[test]
     fn finds_slips_and_nothing_else() {
-        let known = ["maxAttempts".to_owned(), "timeouts".to_owned(), "on".to_owned()];
+        let known = ["maxAttempts".to_owned(), "timeouts".to_owned(), "reasons".to_owned()];
         assert_eq!(closest("maxattempt", &known), Some("maxAttempts"));
         assert_eq!(closest("timeout", &known), Some("timeouts"));
         assert_eq!(closest("timeotus", &known), Some("timeouts"));

@@ -175,7 +175,7 @@ fn callers_need_the_key_where_there_is_one() {
         "default/clients/me=PENSTOCK_TEST_CLIENT_KEY",
     ];
     let up = Up::start(&[&["-f", dir.path().to_str().unwrap()], args.as_slice()].concat());
-    up.line("need one of the 1 keys of Secret default/clients");
+    up.line("need the key in Secret default/clients");
     assert!(up.chat("bot", false, "").starts_with("HTTP/1.1 401"));
     assert!(up.chat("bot", false, "authorization: Bearer wrong\r\n").starts_with("HTTP/1.1 401"));
     assert!(up.chat("bot", false, "authorization: Bearer a-client-key\r\n").starts_with("HTTP/1.1 200"));

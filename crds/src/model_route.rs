@@ -106,7 +106,7 @@ pub struct Failover {
     #[serde(default = "every_reason")]
     #[schemars(length(max = 6))]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    pub on: Vec<FailoverReason>,
+    pub reasons: Vec<FailoverReason>,
     /// Attempts in all, the first included.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 10))]
@@ -118,7 +118,7 @@ pub struct Failover {
 
 impl Default for Failover {
     fn default() -> Self {
-        Self { on: every_reason(), max_attempts: three(), timeouts: Timeouts::default() }
+        Self { reasons: every_reason(), max_attempts: three(), timeouts: Timeouts::default() }
     }
 }
 

@@ -323,7 +323,8 @@ fn a_proxy_drains_without_cutting_streams() {
     let Some(mut plane) = Plane::start("drain", 1) else { return };
     let slow = answers::openai("one two three four five six seven eight nine ten");
     let upstream = Replay::start(Script::by(move |request, n| {
-        slow.behaviour(request, n).chunk_delay(Duration::from_millis(150))
+        let answer = slow.behaviour(request, n);
+        if request.wants_stream() { answer.chunk_delay(Duration::from_millis(150)) } else { answer }
     }));
     plane.secret("key", "sk-1");
     plane.cluster.apply(&pool("p", json!([openai("o", &upstream, "key")])));

@@ -119,7 +119,7 @@ fn ask(cluster: &Cluster) {
     let ip = cluster.kubectl_ok(&[
         "get",
         "service",
-        "penstock-proxy",
+        "penstock",
         "-n",
         "penstock",
         "-o",

@@ -44,20 +44,9 @@ fn walk_object(schema: &Value, fields: &mut Map<String, Value>, path: &str, find
 }
 
 fn unknown(key: &str, known: &Map<String, Value>) -> String {
-    // YAML 1.1 reads these words as booleans unless they are quoted, and kubectl reads YAML 1.1.
-    let word = match key {
-        "true" => ["on", "yes", "y"].into_iter().find(|w| known.contains_key(*w)),
-        "false" => ["off", "no", "n"].into_iter().find(|w| known.contains_key(*w)),
-        _ => None,
-    };
-    match (word, closest(key, known.keys())) {
-        (Some(word), _) => {
-            format!(
-                "YAML reads `{word}` without quotes as `{key}`: write the key as \"{word}\", with its quotes"
-            )
-        }
-        (None, Some(name)) => format!("unknown field; did you mean `{name}`?"),
-        (None, None) => "unknown field".to_owned(),
+    match closest(key, known.keys()) {
+        Some(name) => format!("unknown field; did you mean `{name}`?"),
+        None => "unknown field".to_owned(),
     }
 }
 
@@ -69,7 +58,6 @@ mod tests {
 
     fn schema() -> Value {
         json!({"properties": {"spec": {"properties": {
-            "on": {"type": "array"},
             "items": {"items": {"properties": {"maxAttempts": {}}}},
         }}}})
     }
@@ -90,11 +78,5 @@ mod tests {
             ]
         );
         assert_eq!(object, json!({"kind": "X", "spec": {"items": [{}, {"maxAttempts": 2}]}}));
-    }
-
-    #[test]
-    fn explains_the_word_that_yaml_takes_for_a_boolean() {
-        let found = check(&mut json!({"spec": {"true": []}}));
-        assert!(found[0].contains("write the key as \"on\""), "{found:?}");
     }
 }

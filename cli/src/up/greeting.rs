@@ -40,10 +40,14 @@ impl Greeting<'_> {
 
     fn callers(&self) -> String {
         match (&self.snapshot.auth, self.keys_secret) {
-            (ClientAuth::Keys { keys }, Some(secret)) => {
-                format!("need one of the {} keys of Secret {secret}", keys.len())
+            (ClientAuth::Keys { keys }, secret) => {
+                let secret = secret.unwrap_or("of client keys");
+                match keys.len() {
+                    0 => format!("are all refused: Secret {secret} holds no key that can be used"),
+                    1 => format!("need the key in Secret {secret}"),
+                    n => format!("need one of the {n} keys in Secret {secret}"),
+                }
             }
-            (ClientAuth::Keys { .. }, None) => "need a key".to_owned(),
             (ClientAuth::Open, _) if self.listen.ip().is_loopback() => {
                 "need no key (only this machine can call)".to_owned()
             }
@@ -112,7 +116,7 @@ mod tests {
 
     fn snapshot(models: &[&str]) -> Snapshot {
         let failover = Failover {
-            on: vec![],
+            reasons: vec![],
             max_attempts: 1,
             connect_ms: 1,
             first_token_ms: 1,

@@ -154,7 +154,7 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failover {
-    pub on: Vec<FailoverReason>,
+    pub reasons: Vec<FailoverReason>,
     pub max_attempts: u32,
     pub connect_ms: u64,
     pub first_token_ms: u64,

@@ -20,7 +20,7 @@ use penstock_llm::{
     Usage,
 };
 
-use crate::health::{Admission, Key};
+use crate::health::{Admission, Key, KeyRing};
 use crate::metrics::{AttemptResult, SkipReason};
 use crate::pump::{Fault, Pump, Source, Writer};
 use crate::runtime::{Candidate, Route, Via};
@@ -201,7 +201,7 @@ pub async fn run(
             Via::Http(_) => {
                 let key = target.keys.pick(Instant::now(), &mut rand::rng()).map_err(Failure::keys_rest)?;
                 let outcome = over_http(job, target, key, body, is_last).await;
-                outcome.map_err(|failure| failure.account_to(key))
+                outcome.map_err(|failure| failure.account_to(key).redacted(&target.keys))
             }
             Via::Simulated { behaviour, ordinal } => {
                 let ordinal = Candidate::next_ordinal(ordinal);
@@ -283,8 +283,12 @@ fn upstream_request(
     }
     if job.is_same_format(target) {
         for name in target.provider.passed_headers() {
-            if let Some(value) = job.headers.get(*name) {
-                headers.insert(HeaderName::from_static(name), value.clone());
+            // A list may come in several lines; the first one replaces what is fixed.
+            for (n, value) in job.headers.get_all(*name).iter().enumerate() {
+                if n == 0 {
+                    headers.remove(*name);
+                }
+                headers.append(HeaderName::from_static(name), value.clone());
             }
         }
     }
@@ -586,18 +590,25 @@ impl Failure {
         }
     }
 
-    /// Rests the key that met this failure, and takes the key out of what the provider said.
-    fn account_to(mut self, key: &Key) -> Self {
+    /// Rests the key that met this failure.
+    fn account_to(self, key: &Key) -> Self {
         match self.kind {
             ErrorKind::RateLimited => key.rest(Instant::now(), self.wait),
             ErrorKind::Credentials => key.rest(Instant::now(), Some(REFUSED_KEY_REST)),
             _ => {}
         }
-        if let Some(secret) = &key.value {
-            let secret = secret.expose().as_str();
-            self.message = self.message.replace(secret, "[secret]");
-            self.verbatim = self.verbatim.filter(|body| !String::from_utf8_lossy(body).contains(secret));
+        self
+    }
+
+    /// Without the provider's keys, should it have quoted one.
+    pub fn redacted(mut self, keys: &KeyRing) -> Self {
+        let texts = [Some(&mut self.message), self.code.as_mut(), self.param.as_mut()];
+        for text in texts.into_iter().flatten() {
+            if let Some(redacted) = keys.redact(text) {
+                *text = redacted;
+            }
         }
+        self.verbatim = self.verbatim.filter(|body| keys.redact(&String::from_utf8_lossy(body)).is_none());
         self
     }
 }

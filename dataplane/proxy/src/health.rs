@@ -214,6 +214,18 @@ impl KeyRing {
     pub fn any_awake(&self, now: Instant) -> bool {
         self.keys.iter().any(|key| key.rest.left(now).is_none())
     }
+
+    /// The text without the keys that it quotes; `None` where it quotes none.
+    pub fn redact(&self, text: &str) -> Option<String> {
+        let mut redacted = None;
+        for secret in self.keys.iter().filter_map(|key| key.value.as_ref()) {
+            let now = redacted.as_deref().unwrap_or(text);
+            if now.contains(secret.expose().as_str()) {
+                redacted = Some(now.replace(secret.expose().as_str(), "[secret]"));
+            }
+        }
+        redacted
+    }
 }
 
 #[cfg(test)]

@@ -532,6 +532,7 @@ impl Live {
 
     /// Too late for another target: the client is told, in its own format, that the answer is not whole.
     fn fail(&mut self, failure: Failure) {
+        let failure = failure.redacted(&self.target.keys);
         tracing::debug!(
             route = self.route.name,
             target = self.target.label,

@@ -183,7 +183,7 @@ fn build_route(
         )));
     };
     let config::Rule { name: rule_name, targets } = rule;
-    let config::Failover { on, max_attempts, connect_ms, first_token_ms, idle_ms, total_ms } = failover;
+    let config::Failover { reasons, max_attempts, connect_ms, first_token_ms, idle_ms, total_ms } = failover;
     let mut built = Vec::with_capacity(targets.len());
     for target in targets {
         let config::Target { pool, model, priority, weight, candidates } = target;
@@ -202,7 +202,7 @@ fn build_route(
         name: name.to_owned(),
         rule: rule_name.clone(),
         targets: built,
-        failover_on: on.clone(),
+        failover_on: reasons.clone(),
         max_attempts: *max_attempts as usize,
         first_token: Duration::from_millis(*first_token_ms),
         idle: Duration::from_millis(*idle_ms),

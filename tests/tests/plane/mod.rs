@@ -54,6 +54,8 @@ impl Plane {
     /// The cluster and the chart alone.
     pub fn without_processes(test: &str) -> Option<Self> {
         let cluster = Cluster::start(Level::Api, test)?;
+        // The chart makes a Role in it.
+        cluster.kubectl_ok(&["create", "namespace", AI]);
         let chart = workspace_root().join("charts/penstock");
         let installed = cluster.helm(&[
             "install",
@@ -66,9 +68,6 @@ impl Plane {
             "clientAuth.allowAnonymous=true",
             "--set",
             "secrets.namespaces={ai}",
-            // The Role for its Secrets goes into that namespace, which must be there.
-            "--set",
-            "secrets.createNamespaces=false",
         ]);
         if !installed.ok {
             panic!("helm install: {}", installed.stderr);

@@ -19,6 +19,14 @@ use penstock_llm::{
 use reading::Reading;
 use serde_json::{Value, json};
 
+/// Recordings that no decoder could read, with the reason.
+const UNREADABLE: &[&str] = &[
+    // The recorder added a quotation mark behind the last chunk.
+    "b3cad22ff43c9ca503ba3ec2cf3301e935679652e5512d942d12ae060465d2dd",
+    // Text Generation Inference of 2024 put the number of the token where the number of the choice belongs.
+    "37613c5925dcb97837331c5f899f63a3e1e94e8f007812df28aca3f4b8e63f2e",
+];
+
 /// Cuts of each stream.
 const CUTS: u64 = 5;
 
@@ -87,6 +95,10 @@ impl Run {
         for line in text.lines() {
             let exchange: Value = serde_json::from_str(line).unwrap();
             let fidelity = exchange["fidelity"].as_str().unwrap();
+            let id = exchange["id"].as_str().unwrap();
+            if UNREADABLE.iter().any(|known| id.contains(known)) {
+                continue;
+            }
             if exchange["endpoint"] == endpoint && fidelities.contains(&fidelity) {
                 self.exchange(&exchange, format);
             }
@@ -114,7 +126,8 @@ impl Run {
         self.counts.exchanges += 1;
         let id = exchange["id"].as_str().unwrap();
         let status = exchange["status"].as_u64().unwrap_or(200).try_into().unwrap();
-        if exchange["request_json"].is_object() {
+        // Requests without a model went to an endpoint that serves only one; no route could take them.
+        if exchange["request_json"]["model"].is_string() && status != 422 {
             self.request(id, &exchange["request_json"], format);
         }
         if status >= 400 {
@@ -270,8 +283,8 @@ impl Run {
 
     fn same_answer(&mut self, id: &str, answer: &Response, again: &Response, client: Format) {
         self.counts.encoded_again += 1;
-        let wanted = Reading::of(answer).as_seen_by(client);
-        let got = Reading::of(again).as_seen_by(client);
+        let wanted = Reading::of(answer).seen_by(client);
+        let got = Reading::of(again).seen_by(client);
         if got != wanted {
             self.problem(id, format!("to a {client:?} client\nread {got:?}\nwant {wanted:?}"));
         }
@@ -366,6 +379,9 @@ fn cut(bytes: &[u8], seed: u64) -> Vec<&[u8]> {
     pieces
 }
 
+/// Some recordings hold several answers, one behind the other: the first counts.
 fn as_stream(events: &[Value]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
+    let end =
+        events.iter().position(|event| event["type"] == "message_stop").map_or(events.len(), |at| at + 1);
+    events[..end].iter().map(|event| format!("data: {event}\n\n")).collect()
 }

@@ -47,7 +47,7 @@ impl Reading {
 
     /// Anthropic has no refusal text, and its stop reason follows what the answer holds; it has no unknown counts,
     /// and no arguments that are not an object.
-    pub fn as_seen_by(mut self, client: Format) -> Self {
+    pub fn seen_by(mut self, client: Format) -> Self {
         if client == Format::Chat {
             return self;
         }
@@ -116,6 +116,7 @@ fn list(value: &Value) -> &[Value] {
 fn chat_content(content: &Value) -> String {
     match content {
         Value::Array(pieces) => pieces.iter().filter_map(|piece| piece["text"].as_str()).collect(),
+        object @ Value::Object(_) => object.to_string(),
         other => text(other),
     }
 }
@@ -146,6 +147,7 @@ fn chat_usage(body: &Value) -> Option<(u64, u64, u64)> {
     let output = usage["completion_tokens"].as_u64().unwrap_or(0);
     let reasoning = usage["completion_tokens_details"]["reasoning_tokens"].as_u64().unwrap_or(0);
     let is_beside = usage["total_tokens"].as_u64() == Some(prompt + output + reasoning);
+    let cached = cached.min(prompt);
     Some((prompt, cached, if is_beside { output + reasoning } else { output }))
 }
 
@@ -187,7 +189,8 @@ fn chat_stream(chunks: &[Value]) -> Reading {
     let mut calls: Vec<(&Value, &Value, String, String)> = Vec::new();
     for chunk in chunks {
         reading.usage = chat_usage(chunk).or(reading.usage);
-        let choices = list(&chunk["choices"]).iter().filter(|it| it["index"].as_u64().unwrap_or(0) == 0);
+        let first = chunks.iter().find_map(|chunk| chunk["choices"][0]["index"].as_u64());
+        let choices = list(&chunk["choices"]).iter().filter(|it| it["index"].as_u64() == first);
         for choice in choices {
             let delta = &choice["delta"];
             reading.text.push_str(&chat_content(&delta["content"]));
@@ -221,7 +224,10 @@ fn messages_stream(events: &[Value]) -> Reading {
         match event["type"].as_str().unwrap_or_default() {
             "message_start" => first = &event["message"]["usage"],
             "content_block_start" if event["content_block"]["type"] == "tool_use" => {
-                tools.insert(index, (text(&event["content_block"]["name"]), String::new()));
+                // Input that stands in the start is whole.
+                let input = &event["content_block"]["input"];
+                let whole = input.as_object().filter(|input| !input.is_empty()).map(|_| input.to_string());
+                tools.insert(index, (text(&event["content_block"]["name"]), whole.unwrap_or_default()));
             }
             "content_block_delta" => {
                 reading.text.push_str(&text(&event["delta"]["text"]));

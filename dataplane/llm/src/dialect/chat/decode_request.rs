@@ -194,7 +194,12 @@ fn document(fields: &Fields) -> Option<PartBody> {
 }
 
 fn tool(mut fields: Fields) -> Decoded<Tool> {
-    let kind = fields.required_string("type")?;
+    // Mistral's own clients leave the type out.
+    let kind = match fields.string("type")? {
+        Some(kind) => kind,
+        None if fields.get("function").is_some() => "function".to_owned(),
+        None => return Err(fields.missing("type")),
+    };
     let mut tool = Tool {
         name: String::new(),
         description: None,
@@ -229,7 +234,8 @@ fn tool_choice(fields: &mut Fields) -> Decoded<Option<ToolChoice>> {
         Some(Value::String(word)) => match word.as_str() {
             "auto" => Some(ToolChoice::Auto),
             "none" => Some(ToolChoice::None),
-            "required" => Some(ToolChoice::Required),
+            // `any` is Mistral's word.
+            "required" | "any" => Some(ToolChoice::Required),
             _ => return Err(wrong(path, "one of auto, none, required, or an object")),
         },
         Some(value @ Value::Object(_)) => match named(&value) {

@@ -96,12 +96,18 @@ impl Encoder<'_> {
                 continue;
             };
             if self.is_same_format() {
-                let mut message = object(json!({"role": role, "content": text}));
+                let content = match &part.cache_control {
+                    Some(marker) => json!([{"type": "text", "text": text, "cache_control": marker}]),
+                    None => text.as_str().into(),
+                };
+                let mut message = object(json!({"role": role, "content": content}));
                 fields::add_missing(&mut message, &part.extra);
                 out.push(message.into());
                 continue;
             }
-            self.cache_control(part.cache_control.as_ref(), &mut Map::new());
+            if part.cache_control.is_some() {
+                self.ledger.note("cache_control", Fate::Dropped);
+            }
             extras::note_dropped(&part.extra, self.ledger);
             joined.push(text);
         }

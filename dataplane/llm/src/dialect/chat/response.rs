@@ -74,6 +74,8 @@ fn read_message(message: &Value, response: &mut Response) {
     match message.get("content") {
         Some(Value::String(text)) if !text.is_empty() => response.parts.push(Part::text(text)),
         Some(Value::Array(pieces)) => response.parts.extend(pieces.iter().map(content_piece)),
+        // Cloudflare parses the JSON that was asked for.
+        Some(object @ Value::Object(_)) => response.parts.push(Part::text(object.to_string())),
         _ => {}
     }
     if let Some(refusal) = text("refusal") {

@@ -10,10 +10,13 @@ use crate::sse::Frame;
 
 use super::{made_call_id, read_finish, response, usage};
 
-/// Chunks of one answer. Of several choices only the first is read: no other format has more than one.
+/// Chunks of one answer. Of several choices only the first is read: no other format has more than one. It is the one
+/// that comes first, as some servers number from 1.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     id: Option<String>,
+    /// Index of the choice that is read.
+    choice: Option<u64>,
     is_started: bool,
     is_finished: bool,
     is_done: bool,
@@ -94,9 +97,11 @@ impl Decoder {
                 created: chunk.get("created").and_then(Value::as_u64).filter(|&seconds| seconds > 0),
             });
         }
-        let is_first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
-        for choice in choices.iter().filter(is_first) {
-            self.choice(choice, out);
+        for choice in choices {
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            if *self.choice.get_or_insert(index) == index {
+                self.choice(choice, out);
+            }
         }
         if let Some(usage) = usage::find(chunk).filter(|_| !self.is_done) {
             out.push(Event::Usage(usage));

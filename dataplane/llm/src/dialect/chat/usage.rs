@@ -13,6 +13,8 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
     // DeepSeek has its own name for tokens read from the cache.
     let cache_read =
         detail("prompt_tokens_details", "cached_tokens").or_else(|| count("prompt_cache_hit_tokens"));
+    // Some of xAI's models on Azure report more tokens from the cache than the prompt has.
+    let cache_read = cache_read.map(|read| prompt.map_or(read, |prompt| read.min(prompt)));
     let cache_write = detail("prompt_tokens_details", "cache_write_tokens");
     let reasoning =
         detail("completion_tokens_details", "reasoning_tokens").or_else(|| count("reasoning_tokens"));

@@ -196,7 +196,9 @@ impl Encoder<'_> {
         let Tool { name, description, parameters, strict, cache_control, opaque: _, extra } = tool;
         let mut out = Map::new();
         out.insert("name".into(), name.clone().into());
-        if let Some(description) = description.as_ref().filter(|text| !text.is_empty()) {
+        if let Some(description) =
+            description.as_ref().filter(|text| self.is_same_format() || !text.is_empty())
+        {
             out.insert("description".into(), description.clone().into());
         }
         let mut input_schema = match parameters {

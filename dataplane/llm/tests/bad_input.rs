@@ -1,0 +1,253 @@
+//! What clients and providers send when they are wrong: an error that names the field, never a panic.
+
+use penstock_llm::provider;
+use penstock_llm::simulated::{self, Behaviour, Failure};
+use penstock_llm::{Broken, Event, Format, Ledger, Reply, Upstream, collect, sse};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+#[test]
+fn requests_name_the_field() {
+    let message = |message: Value| json!({"model": "m", "messages": [message]}).to_string();
+    for (format, body, param) in [
+        (Format::Chat, "[]".to_owned(), ""),
+        (Format::Chat, "{".to_owned(), ""),
+        (Format::Chat, json!({"messages": []}).to_string(), "model"),
+        (Format::Chat, json!({"model": "m"}).to_string(), "messages"),
+        (Format::Chat, json!({"model": "m", "messages": {}}).to_string(), "messages"),
+        (
+            Format::Chat,
+            json!({"model": "m", "messages": [], "temperature": "hot"}).to_string(),
+            "temperature",
+        ),
+        (Format::Chat, json!({"model": "m", "messages": [], "max_tokens": -1}).to_string(), "max_tokens"),
+        (Format::Chat, json!({"model": "m", "messages": [], "stop": [1]}).to_string(), "stop[0]"),
+        (Format::Chat, json!({"model": "m", "messages": [], "tools": [{}]}).to_string(), "tools[0].type"),
+        (Format::Chat, message(json!("hi")), "messages[0]"),
+        (Format::Chat, message(json!({"role": "robot"})), "messages[0].role"),
+        (Format::Chat, message(json!({"role": "user", "content": [{}]})), "messages[0].content[0].type"),
+        (Format::Chat, message(json!({"role": "user", "content": 1})), "messages[0].content"),
+        (Format::Chat, message(json!({"role": "tool", "content": "x"})), "messages[0].tool_call_id"),
+        (
+            Format::Chat,
+            message(json!({"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]})),
+            "messages[0].tool_calls[0].function.name",
+        ),
+        (Format::Messages, json!({"model": "m"}).to_string(), "messages"),
+        (Format::Messages, message(json!({"role": "user"})), "messages[0].content"),
+        (
+            Format::Messages,
+            message(json!({"role": "user", "content": [{"type": "text"}]})),
+            "messages[0].content[0].text",
+        ),
+        (
+            Format::Messages,
+            message(
+                json!({"role": "user", "content": [{"type": "image", "source": {"type": "base64", "data": "x"}}]}),
+            ),
+            "messages[0].content[0].source.media_type",
+        ),
+        (
+            Format::Messages,
+            json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
+            "thinking.type",
+        ),
+    ] {
+        let error = format.dialect().decode_request(body.as_bytes()).unwrap_err();
+        assert_eq!(error.param, param, "{body}: {error}");
+        assert!(error.message.contains(param), "{error}");
+    }
+}
+
+#[test]
+fn answers_that_are_none() {
+    let empty =
+        json!({"choices": [{"message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}]});
+    for (format, body, want) in [
+        (Format::Chat, empty, Broken::Empty),
+        (Format::Chat, json!({"choices": []}), Broken::Empty),
+        (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+    ] {
+        assert_eq!(format.dialect().decode_response(body.to_string().as_bytes()), Err(want));
+    }
+    for format in Format::ALL {
+        let decode = |body: &str| format.dialect().decode_response(body.as_bytes());
+        assert!(matches!(decode("<html>"), Err(Broken::Malformed(_))));
+        assert!(matches!(decode("{}"), Err(Broken::Malformed(_))));
+        assert!(matches!(decode(r#"{"error":{"type":"overloaded_error","message":"x"}}"#), Ok(Err(_))));
+    }
+    // A reason explains an answer without text.
+    let cut = json!({"choices": [{"message": {"content": ""}, "finish_reason": "length"}]});
+    assert!(matches!(Format::Chat.dialect().decode_response(cut.to_string().as_bytes()), Ok(Ok(_))));
+}
+
+/// JSON made of the words that the decoders look for.
+fn json_like() -> impl Strategy<Value = Value> {
+    const KEYS: &[&str] = &[
+        "model",
+        "messages",
+        "role",
+        "content",
+        "type",
+        "text",
+        "tool_calls",
+        "function",
+        "name",
+        "arguments",
+        "id",
+        "index",
+        "choices",
+        "delta",
+        "message",
+        "finish_reason",
+        "usage",
+        "prompt_tokens",
+        "error",
+        "tools",
+        "input_schema",
+        "content_block",
+        "source",
+        "image_url",
+        "url",
+        "thinking",
+        "signature",
+        "partial_json",
+        "stop_reason",
+        "tool_use_id",
+        "reasoning_details",
+        "input",
+        "system",
+        "response_format",
+        "json_schema",
+        "schema",
+        "properties",
+        "required",
+    ];
+    const WORDS: &[&str] = &[
+        "",
+        "user",
+        "assistant",
+        "tool",
+        "system",
+        "text",
+        "tool_use",
+        "tool_result",
+        "image",
+        "image_url",
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "error",
+        "input_json_delta",
+        "text_delta",
+        "thinking",
+        "function",
+        "json_schema",
+        "object",
+        "stop",
+        "{\"a\":1}",
+        "é",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (0u64..5).prop_map(Value::from),
+        Just(json!(-1.5)),
+        Just(json!(u64::MAX)),
+        prop::sample::select(WORDS).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(KEYS), inner), 0..6).prop_map(|members| members
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
+fn behaviour() -> Behaviour {
+    Behaviour {
+        latency: std::time::Duration::ZERO,
+        tokens_per_second: 0,
+        error_rate: 0,
+        error: Failure::ServerError,
+        reply: None,
+    }
+}
+
+fn reply() -> Reply {
+    Reply { request_id: "r".into(), model: "m".into(), created: u64::MAX, include_usage: true }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_request_panics(mut body in json_like(), content in json_like(), schema in json_like()) {
+        if !body.is_object() {
+            body = json!({});
+        }
+        body["model"] = "claude-sonnet-4-5".into();
+        body["messages"] = json!([{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]);
+        body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}}]);
+        body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
+        for format in Format::ALL {
+            let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
+                let provider = provider::by_name(name).unwrap();
+                let upstream = Upstream { model: &request.model, provider };
+                let target = provider.format().unwrap().dialect();
+                let _ = target.encode_request(&request, &upstream, &mut Ledger::default());
+            }
+            simulated::plan(&request, &behaviour(), u64::MAX);
+        }
+    }
+
+    #[test]
+    fn no_answer_panics(body in json_like(), status in 0u16..1000) {
+        for format in Format::ALL {
+            let bytes = body.to_string();
+            format.dialect().decode_error(status, bytes.as_bytes());
+            if let Ok(Ok(response)) = format.dialect().decode_response(bytes.as_bytes()) {
+                for client in Format::ALL {
+                    client.dialect().encode_response(&response, &reply(), &mut Ledger::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_stream_panics(
+        chunks in prop::collection::vec((json_like(), any::<bool>(), any::<bool>()), 0..12),
+        name in prop::option::of("[a-z_]{0,12}"),
+    ) {
+        for format in Format::ALL {
+            let mut decoder = format.dialect().stream_decoder();
+            let mut events: Vec<Event> = Vec::new();
+            for (chunk, wrap, is_start) in &chunks {
+                let chunk = match (wrap, is_start) {
+                    (false, _) => chunk.clone(),
+                    (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
+                    (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
+                };
+                let frame = sse::Frame { event: name.clone(), data: chunk.to_string(), raw: Default::default() };
+                let _ = decoder.push(&frame, &mut events);
+            }
+            let _ = decoder.finish(&mut events);
+            for client in Format::ALL {
+                let mut encoder = client.dialect().stream_encoder(reply());
+                let mut out = Vec::new();
+                for event in &events {
+                    encoder.push(event, &mut out);
+                }
+                encoder.finish(&mut out);
+            }
+            collect(events);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One entry of a Secret as a key that a header can carry.
+
+use std::fmt;
+
+use penstock_config::Secret;
+use penstock_crds::SecretKeyRef;
+use penstock_crds::status::reason;
+
+use super::{SecretState, Secrets};
+
+/// Why a key cannot be used. Never says anything of its value.
+pub(super) struct Unusable {
+    pub reason: &'static str,
+    /// Field of the reference that is to blame.
+    pub field: &'static str,
+    pub text: String,
+}
+
+/// The key that `reference` names.
+pub(super) fn api_key(
+    secrets: &Secrets,
+    namespace: &str,
+    reference: &SecretKeyRef,
+) -> Result<Secret<String>, Unusable> {
+    let SecretKeyRef { name, key } = reference;
+    let entries = entries(secrets, namespace, name)?;
+    let bad_entry = |text: String| Unusable { reason: reason::SECRET_KEY_NOT_FOUND, field: "key", text };
+    let value = entries.get(key).ok_or_else(|| {
+        bad_entry(format!("Secret `{name}` has no entry `{key}`; add the entry or correct the name"))
+    })?;
+    plain(value).map_err(|flaw| bad_entry(format!("entry `{key}` of Secret `{name}` {flaw}")))
+}
+
+/// The entries of a Secret.
+pub(super) fn entries<'a>(
+    secrets: &'a Secrets,
+    namespace: &str,
+    name: &str,
+) -> Result<&'a std::collections::BTreeMap<String, Secret<Vec<u8>>>, Unusable> {
+    let unusable = |reason, text| Unusable { reason, field: "name", text };
+    match secrets.get(&(namespace.to_owned(), name.to_owned())).unwrap_or(&SecretState::Missing) {
+        SecretState::Present(entries) => Ok(entries),
+        SecretState::Missing => Err(unusable(
+            reason::SECRET_NOT_FOUND,
+            format!("no Secret `{name}` in namespace `{namespace}`; create it or correct the name"),
+        )),
+        SecretState::Forbidden(why) => Err(unusable(
+            reason::SECRET_FORBIDDEN,
+            format!("the operator may not read Secret `{name}` in namespace `{namespace}`: {why}"),
+        )),
+        SecretState::Pending => Err(unusable(
+            reason::PENDING,
+            format!("Secret `{name}` in namespace `{namespace}` is still being read; wait"),
+        )),
+    }
+}
+
+/// What keeps a value from being a key.
+#[derive(Debug, PartialEq)]
+pub(super) enum Flaw {
+    Empty,
+    NotPlain,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "is empty; put the key there",
+            Self::NotPlain => {
+                "holds characters that no header may carry (control characters, line breaks or non-ASCII); put the key there as plain text"
+            }
+        })
+    }
+}
+
+/// The value without the whitespace around it: files and editors end with a newline, keys do not.
+pub(super) fn plain(value: &Secret<Vec<u8>>) -> Result<Secret<String>, Flaw> {
+    let trimmed = value.expose().trim_ascii();
+    if trimmed.is_empty() {
+        return Err(Flaw::Empty);
+    }
+    let text = std::str::from_utf8(trimmed).map_err(|_| Flaw::NotPlain)?;
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        Ok(Secret::new(text.to_owned()))
+    } else {
+        Err(Flaw::NotPlain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<String, Flaw> {
+        plain(&Secret::new(bytes.to_vec())).map(|key| key.expose().clone())
+    }
+
+    #[test]
+    fn whitespace_around_a_key_is_not_part_of_it() {
+        assert_eq!(read(b"  sk-1\r\n"), Ok("sk-1".into()));
+    }
+
+    #[test]
+    fn what_no_header_can_carry_is_refused() {
+        assert_eq!(read(b" \n"), Err(Flaw::Empty));
+        assert_eq!(read(b"sk\n1"), Err(Flaw::NotPlain));
+        assert_eq!(read("schlüssel".as_bytes()), Err(Flaw::NotPlain));
+        assert_eq!(read(&[0xff, 0xfe]), Err(Flaw::NotPlain));
+    }
+}

@@ -1,0 +1,318 @@
+//! A ProviderPool to its part of the snapshot.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use penstock_config as config;
+use penstock_crds::status::reason;
+use penstock_crds::{self as crds, ProviderPool, ProviderPoolSpec};
+use penstock_llm::provider;
+
+use super::world::namespace_of;
+use super::{Fragment, Kind, ObjectKey, Problem, Secrets, Verdict, World, keys};
+
+/// The longest time that any field may give. A proxy adds times to its clock, which must not overflow; and nobody
+/// waits a day for a token.
+pub(super) const LONGEST: crds::Duration = crds::Duration::from_secs(24 * 3600);
+
+/// What became of one pool.
+pub(super) struct PoolOutcome<'a> {
+    pub key: ObjectKey,
+    generation: i64,
+    /// `None` when it is unreadable or Invalid: routes must not resolve against it.
+    pub spec: Option<&'a ProviderPoolSpec>,
+    pub invalid: Vec<Problem>,
+    pub unresolved: Vec<Problem>,
+    pub contribution: Option<config::Pool>,
+}
+
+impl PoolOutcome<'_> {
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            generation: self.generation,
+            accepted: Problem::first_of(&self.invalid),
+            resolved_refs: Problem::first_of(&self.unresolved),
+            problems: self.invalid.iter().chain(&self.unresolved).cloned().collect(),
+            fragment: Fragment::of(self.contribution.as_ref()),
+        }
+    }
+}
+
+/// Every pool, by `namespace/name`.
+pub(super) fn compile_all(world: &World) -> BTreeMap<String, PoolOutcome<'_>> {
+    let last = |id: &str| world.last_good.as_ref().and_then(|snapshot| snapshot.pools.get(id));
+    let readable = world.pools.iter().map(|pool| {
+        let key =
+            ObjectKey { kind: Kind::ProviderPool, namespace: namespace_of(pool), name: pool.name_any() };
+        let outcome =
+            compile(key, pool, last(&format!("{}/{}", namespace_of(pool), pool.name_any())), &world.secrets);
+        (outcome.key.id(), outcome)
+    });
+    let unreadable =
+        world.unreadable.iter().filter(|object| object.key.kind == Kind::ProviderPool).map(|object| {
+            let id = object.key.id();
+            let outcome = PoolOutcome {
+                key: object.key.clone(),
+                generation: object.generation,
+                spec: None,
+                invalid: vec![Problem::new(
+                    reason::INVALID,
+                    "spec",
+                    format_args!(
+                        "the object cannot be read: {}; correct the field or upgrade Penstock",
+                        object.error
+                    ),
+                )],
+                unresolved: vec![],
+                contribution: last(&id).cloned(),
+            };
+            (id, outcome)
+        });
+    readable.chain(unreadable).collect()
+}
+
+fn compile<'a>(
+    key: ObjectKey,
+    pool: &'a ProviderPool,
+    last: Option<&config::Pool>,
+    secrets: &Secrets,
+) -> PoolOutcome<'a> {
+    let generation = pool.metadata.generation.unwrap_or_default();
+    let ProviderPoolSpec { providers, health } = &pool.spec;
+    let crds::Health { consecutive_failures, cooldown } = health;
+    let mut problems = Problems::default();
+    problems.check_time("spec.health.cooldown", cooldown);
+
+    let providers: Vec<config::Provider> = providers
+        .iter()
+        .enumerate()
+        .filter_map(|(i, provider)| {
+            let last = last.and_then(|pool| pool.providers.iter().find(|p| p.name == provider.name));
+            let path = format!("spec.providers[{i}]");
+            compile_provider(&key.namespace, &path, provider, last, secrets, &mut problems)
+        })
+        .collect();
+
+    let Problems { invalid, unresolved } = problems;
+    let valid = invalid.is_empty();
+    let contribution = if !valid {
+        last.cloned()
+    } else if providers.is_empty() {
+        None
+    } else {
+        let health =
+            config::Health { consecutive_failures: *consecutive_failures, cooldown_ms: cooldown.as_millis() };
+        Some(config::Pool { health, providers })
+    };
+    PoolOutcome { key, generation, spec: valid.then_some(&pool.spec), invalid, unresolved, contribution }
+}
+
+#[derive(Default)]
+struct Problems {
+    invalid: Vec<Problem>,
+    unresolved: Vec<Problem>,
+}
+
+impl Problems {
+    fn invalid(&mut self, path: String, text: impl std::fmt::Display) {
+        self.invalid.push(Problem::new(reason::INVALID, path, text));
+    }
+
+    fn check_time(&mut self, path: &str, time: &crds::Duration) {
+        if *time > LONGEST {
+            self.invalid(path.to_owned(), format_args!("{time} is longer than {LONGEST}; give less"));
+        }
+    }
+}
+
+/// `None` when it cannot serve: it is Invalid, or needs a key and has none.
+fn compile_provider(
+    namespace: &str,
+    path: &str,
+    spec: &crds::Provider,
+    last: Option<&config::Provider>,
+    secrets: &Secrets,
+    problems: &mut Problems,
+) -> Option<config::Provider> {
+    // `models` is read where a route's target is resolved.
+    let crds::Provider { name, r#type, endpoint, auth, models: _, simulated } = spec;
+    let endpoint = compile_endpoint(path, *r#type, endpoint.as_deref(), problems);
+    let keys = auth.as_ref().map(|auth| {
+        let crds::Auth { api_keys } = auth;
+        let of_key = |(i, key): (usize, &crds::ApiKey)| {
+            compile_key(
+                namespace,
+                &format!("{path}.auth.apiKeys[{i}].secretRef"),
+                key,
+                last,
+                secrets,
+                problems,
+            )
+        };
+        api_keys.iter().enumerate().filter_map(of_key).collect::<Vec<_>>()
+    });
+    let simulated = simulated_of(path, *r#type, simulated.as_ref(), problems);
+    // A provider that names keys and has none of them would only collect 401s.
+    if keys.as_ref().is_some_and(Vec::is_empty) {
+        return None;
+    }
+    Some(config::Provider {
+        name: name.clone(),
+        r#type: type_name(*r#type),
+        endpoint: endpoint?,
+        keys: keys.unwrap_or_default(),
+        simulated,
+    })
+}
+
+fn compile_endpoint(
+    path: &str,
+    r#type: crds::ProviderType,
+    given: Option<&str>,
+    problems: &mut Problems,
+) -> Option<String> {
+    let path = || format!("{path}.endpoint");
+    let known = provider::by_name(&type_name(r#type));
+    let needs_network = known.is_none_or(|provider| provider.format().is_some());
+    let default = known.and_then(|provider| provider.default_endpoint());
+    match given.or(default) {
+        Some(url) if is_base_url(url) && known.is_none_or(|p| p.url(url).parse::<http::Uri>().is_ok()) => {
+            Some(url.to_owned())
+        }
+        Some(url) => {
+            problems.invalid(
+                path(),
+                format_args!("`{url}` is not a URL with a host; write for example http://vllm:8000/v1"),
+            );
+            None
+        }
+        None if needs_network => {
+            problems.invalid(
+                path(),
+                "this provider type has no address of its own; give one, for example http://vllm:8000/v1",
+            );
+            None
+        }
+        None => Some(String::new()),
+    }
+}
+
+/// A proxy that meets a URL it cannot use would refuse the whole snapshot, so the schema's pattern is not enough.
+fn is_base_url(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    let Some(authority) = uri.authority() else { return false };
+    let host = authority.host();
+    let plain = match authority.port_u16() {
+        Some(port) => authority.as_str() == format!("{host}:{port}"),
+        None => authority.as_str() == host,
+    };
+    plain && !host.is_empty() && matches!(uri.scheme_str(), Some("http" | "https"))
+}
+
+/// A key that cannot be read keeps its last value, when there is one.
+fn compile_key(
+    namespace: &str,
+    path: &str,
+    spec: &crds::ApiKey,
+    last: Option<&config::Provider>,
+    secrets: &Secrets,
+    problems: &mut Problems,
+) -> Option<config::ApiKey> {
+    let crds::ApiKey { secret_ref, weight } = spec;
+    let id = format!("{}/{}", secret_ref.name, secret_ref.key);
+    let value = match keys::api_key(secrets, namespace, secret_ref) {
+        Ok(value) => Some(value),
+        Err(keys::Unusable { reason, field, text }) => {
+            let kept = last.and_then(|provider| provider.keys.iter().find(|key| key.id == id));
+            let note =
+                if kept.is_some() { " (until then the key read before goes on being used)" } else { "" };
+            problems.unresolved.push(Problem::new(
+                reason,
+                format!("{path}.{field}"),
+                format_args!("{text}{note}"),
+            ));
+            kept.map(|key| key.value.clone())
+        }
+    };
+    Some(config::ApiKey { id, value: value?, weight: *weight })
+}
+
+fn simulated_of(
+    path: &str,
+    r#type: crds::ProviderType,
+    spec: Option<&crds::Simulated>,
+    problems: &mut Problems,
+) -> Option<config::Simulated> {
+    if r#type != crds::ProviderType::Simulated {
+        return None;
+    }
+    let spec = spec.cloned().unwrap_or_default();
+    let crds::Simulated { latency, tokens_per_second, error_rate, error, reply } = spec;
+    problems.check_time(&format!("{path}.simulated.latency"), &latency);
+    Some(config::Simulated {
+        latency_ms: latency.as_millis(),
+        tokens_per_second,
+        error_rate,
+        error: simulated_error(error),
+        reply,
+    })
+}
+
+fn simulated_error(error: crds::SimulatedError) -> config::SimulatedError {
+    match error {
+        crds::SimulatedError::Connect => config::SimulatedError::Connect,
+        crds::SimulatedError::Timeout => config::SimulatedError::Timeout,
+        crds::SimulatedError::RateLimited => config::SimulatedError::RateLimited,
+        crds::SimulatedError::ServerError => config::SimulatedError::ServerError,
+        crds::SimulatedError::Overloaded => config::SimulatedError::Overloaded,
+        crds::SimulatedError::ContextLength => config::SimulatedError::ContextLength,
+        crds::SimulatedError::EmptyAnswer => config::SimulatedError::EmptyAnswer,
+        crds::SimulatedError::CutStream => config::SimulatedError::CutStream,
+    }
+}
+
+/// As the resource spells it, which is how the registry of provider types does: a test holds them together.
+pub(super) fn type_name(r#type: crds::ProviderType) -> String {
+    format!("{:?}", r#type)
+}
+
+/// The provider's own id for `model`; `None` when it does not serve it.
+pub(super) fn upstream_of(spec: &crds::Provider, model: &str) -> Option<String> {
+    match &spec.models {
+        Some(models) => {
+            let listed = models.iter().find(|m| m.name == model)?;
+            Some(listed.upstream.clone().unwrap_or_else(|| listed.name.clone()))
+        }
+        None => {
+            let known = provider::by_name(&type_name(spec.r#type))?;
+            known.serves(model).then(|| model.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_in_the_registry() {
+        use crds::ProviderType::*;
+        for r#type in [OpenAI, OpenAICompatible, Anthropic, Simulated] {
+            assert!(provider::by_name(&type_name(r#type)).is_some(), "{type:?}");
+        }
+    }
+
+    #[test]
+    fn base_urls() {
+        for good in
+            ["http://vllm:8000/v1", "https://api.openai.com/v1", "http://[::1]:8000", "http://10.0.0.1"]
+        {
+            assert!(is_base_url(good), "{good}");
+        }
+        for bad in
+            ["http://", "http:///v1", "http://host:99999", "http://u:p@host", "ftp://host/", "vllm:8000", ""]
+        {
+            assert!(!is_base_url(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What `compile` reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt;
+use penstock_config::{Secret, Snapshot};
+use penstock_crds::{ModelRoute, ProviderPool};
+
+use super::ObjectKey;
+
+/// Secrets by namespace and name.
+pub type Secrets = BTreeMap<(String, String), SecretState>;
+
+/// Everything at one moment.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub pools: Vec<ProviderPool>,
+    pub routes: Vec<ModelRoute>,
+    /// Objects that are stored but cannot be read, for example after a downgrade of the CRDs.
+    pub unreadable: Vec<Unreadable>,
+    /// At least those of [`secret_refs`]; one that is not here counts as missing.
+    pub secrets: Secrets,
+    pub client_auth: ClientAuthSource,
+    /// The snapshot compiled before this one; see the module doc.
+    pub last_good: Option<Snapshot>,
+}
+
+impl World {
+    /// A world without a past.
+    pub fn new(
+        pools: Vec<ProviderPool>,
+        routes: Vec<ModelRoute>,
+        secrets: Secrets,
+        client_auth: ClientAuthSource,
+    ) -> Self {
+        Self { pools, routes, unreadable: Vec::new(), secrets, client_auth, last_good: None }
+    }
+}
+
+/// An object whose text is not a valid object of its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    pub key: ObjectKey,
+    pub generation: i64,
+    pub error: String,
+}
+
+/// What is known of a Secret.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecretState {
+    /// Its entries.
+    Present(BTreeMap<String, Secret<Vec<u8>>>),
+    Missing,
+    /// The operator may not read it; the text says which permission is missing.
+    Forbidden(String),
+    /// Still being read.
+    Pending,
+}
+
+/// Where the keys that clients must show come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientAuthSource {
+    /// Anyone may call; only where the operator was told so explicitly.
+    Open,
+    /// Every entry of this Secret is one accepted key, named by the entry.
+    Secret { namespace: String, name: String },
+}
+
+/// Every Secret that this world names, by namespace and name.
+pub fn secret_refs(pools: &[ProviderPool], auth: &ClientAuthSource) -> BTreeSet<(String, String)> {
+    let of_pools = pools.iter().flat_map(|pool| {
+        let namespace = namespace_of(pool);
+        let keys = pool.spec.providers.iter().filter_map(|p| p.auth.as_ref()).flat_map(|auth| &auth.api_keys);
+        keys.map(move |key| (namespace.clone(), key.secret_ref.name.clone()))
+    });
+    let of_auth = match auth {
+        ClientAuthSource::Open => None,
+        ClientAuthSource::Secret { namespace, name } => Some((namespace.clone(), name.clone())),
+    };
+    of_pools.chain(of_auth).collect()
+}
+
+/// Objects read from files may leave the namespace out.
+pub(super) fn namespace_of(object: &impl kube::Resource<DynamicType = ()>) -> String {
+    object.namespace().unwrap_or_else(|| "default".into())
+}

@@ -1,0 +1,337 @@
+//! Writes what is so into the status of every object: decide (pure), compare, write only what differs.
+//!
+//! One object that cannot be written waits its own time and holds up no other.
+
+mod decide;
+mod render;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use penstock_crds::status::{ObjectStatus, condition};
+use penstock_crds::{ModelRoute, ProviderPool};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+pub use decide::{Wanted, WantedCondition, decide};
+use render::{changes as changed_conditions, render, says};
+
+use crate::api_error::describe;
+use crate::backoff::Backoff;
+use crate::compile::{Kind, ObjectKey};
+use crate::events;
+use crate::hub::{Follower, Published};
+use crate::metrics::Metrics;
+use crate::publisher::Publisher;
+use crate::resolve::key_of;
+use crate::watch::{Changes, Guarded, Stores};
+
+const FIELD_MANAGER: &str = "penstock-operator";
+/// Changes of the fleet come in bursts: one pass over the objects takes them all.
+const GATHER: Duration = Duration::from_millis(20);
+/// Proxies are forgotten, and late ones counted, by the clock alone.
+const TICK: Duration = Duration::from_millis(500);
+/// Writes at one time.
+const CONCURRENT: usize = 16;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After a start, objects that are Programmed keep that for this long: proxies come back with pauses of up to five
+/// seconds, and until they are back it only looks as if nobody served.
+const SETTLE: Duration = Duration::from_secs(6);
+
+/// What the writer works with.
+pub struct StatusWriter {
+    pub client: Client,
+    pub stores: Stores,
+    pub publisher: Arc<Publisher>,
+    pub changes: Arc<Changes>,
+    pub metrics: Metrics,
+}
+
+/// Runs for ever, from the first published snapshot on.
+pub async fn run(writer: StatusWriter, mut synced: watch::Receiver<bool>) {
+    if synced.wait_for(|synced| *synced).await.is_err() {
+        return;
+    }
+    let mut work = Work::new(Instant::now() + SETTLE);
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        let ticked = tokio::select! {
+            () = writer.changes.status.notified() => {
+                sleep_until(Instant::now() + GATHER).await;
+                false
+            }
+            Some(done) = work.writes.join_next() => {
+                work.finish(done.ok(), &writer.metrics);
+                false
+            }
+            _ = tick.tick() => true,
+        };
+        let now = Instant::now();
+        let (fleet, published) = writer.publisher.look(now.into_std());
+        if ticked && !work.changes_with_time(&fleet) {
+            continue;
+        }
+        pass(&writer, &mut work, &fleet, &published, now);
+        work.fleet = fleet;
+    }
+}
+
+/// What is under way.
+struct Work {
+    settled_at: Instant,
+    writes: JoinSet<(ObjectKey, Outcome)>,
+    in_flight: HashSet<ObjectKey>,
+    /// What was written last and the version it was written over: the store may not show it yet.
+    written: HashMap<ObjectKey, (Option<String>, Wanted)>,
+    failing: HashMap<ObjectKey, (Backoff, Instant)>,
+    /// The fleet at the last pass.
+    fleet: Vec<Follower>,
+    settling: bool,
+}
+
+impl Work {
+    fn new(settled_at: Instant) -> Self {
+        Self {
+            settled_at,
+            fleet: Vec::new(),
+            settling: true,
+            writes: JoinSet::new(),
+            in_flight: HashSet::new(),
+            written: HashMap::new(),
+            failing: HashMap::new(),
+        }
+    }
+
+    /// Whether a pass without any news could find something to do.
+    fn changes_with_time(&mut self, fleet: &[Follower]) -> bool {
+        let was_settling = std::mem::replace(&mut self.settling, Instant::now() < self.settled_at);
+        was_settling || !self.failing.is_empty() || self.fleet != fleet
+    }
+
+    fn finish(&mut self, done: Option<(ObjectKey, Outcome)>, metrics: &Metrics) {
+        // A write that panicked has lost its key; nothing is in flight then that would not be found again.
+        let Some((key, outcome)) = done else {
+            self.in_flight.clear();
+            return;
+        };
+        self.in_flight.remove(&key);
+        metrics.status_writes.with_label_values(&[outcome.label()]).inc();
+        match outcome {
+            Outcome::Written => {
+                self.failing.remove(&key);
+            }
+            Outcome::Gone => {
+                self.failing.remove(&key);
+                self.written.remove(&key);
+            }
+            Outcome::Failed => {
+                self.written.remove(&key);
+                let (backoff, at) =
+                    self.failing.entry(key).or_insert_with(|| (Backoff::api(), Instant::now()));
+                *at = Instant::now() + backoff.next().unwrap_or(TICK);
+            }
+        }
+    }
+
+    /// Whether the object may be written now.
+    fn may_write(&self, object: &Object, wanted: &Wanted, now: Instant) -> bool {
+        let waits = self.failing.get(&object.key).is_some_and(|(_, at)| *at > now);
+        let unseen = self.written.get(&object.key).is_some_and(|(over, written)| {
+            // The status of an unreadable object cannot be seen, only remembered.
+            (object.is_unreadable || *over == object.version) && written == wanted
+        });
+        let settling = now < self.settled_at && object.is_programmed();
+        !waits
+            && !unseen
+            && !settling
+            && self.writes.len() < CONCURRENT
+            && !self.in_flight.contains(&object.key)
+    }
+}
+
+/// An object as the store has it.
+struct Object {
+    key: ObjectKey,
+    uid: Option<String>,
+    version: Option<String>,
+    generation: i64,
+    status: Option<ObjectStatus>,
+    is_unreadable: bool,
+}
+
+impl Object {
+    fn is_programmed(&self) -> bool {
+        let mut conditions = self.status.iter().flat_map(|status| &status.conditions);
+        conditions.any(|c| c.type_ == condition::PROGRAMMED && c.status == "True")
+    }
+
+    fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.key.kind.api_version()),
+            kind: Some(self.key.kind.as_str().into()),
+            namespace: Some(self.key.namespace.clone()),
+            name: Some(self.key.name.clone()),
+            uid: self.uid.clone(),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+/// One look at everything: what should be said, what is said, and a write for what differs.
+fn pass(
+    writer: &StatusWriter,
+    work: &mut Work,
+    fleet: &[Follower],
+    published: &BTreeMap<ObjectKey, Published>,
+    now: Instant,
+) {
+    let objects = objects(&writer.stores);
+    work.forget_deleted(&objects);
+    let mut counts = BTreeMap::new();
+    for object in objects {
+        let Some(wanted) = wanted(&object, published, fleet) else { continue };
+        count(&mut counts, object.key.kind, &wanted);
+        if !says(object.status.as_ref(), &wanted) && work.may_write(&object, &wanted, now) {
+            work.in_flight.insert(object.key.clone());
+            work.written.insert(object.key.clone(), (object.version.clone(), wanted.clone()));
+            work.writes.spawn(write(writer.client.clone(), object, wanted));
+        }
+    }
+    for kind in Kind::ALL {
+        for condition in [condition::ACCEPTED, condition::RESOLVED_REFS, condition::PROGRAMMED] {
+            for status in ["True", "False", "Unknown"] {
+                let number = counts.get(&(kind, condition, status)).copied().unwrap_or_default();
+                writer.metrics.objects.with_label_values(&[kind.as_str(), condition, status]).set(number);
+            }
+        }
+    }
+}
+
+/// `None` while the newest spec has not been compiled: that comes in a moment.
+fn wanted(object: &Object, published: &BTreeMap<ObjectKey, Published>, fleet: &[Follower]) -> Option<Wanted> {
+    let published = published.get(&object.key)?;
+    (published.verdict.generation == object.generation).then(|| decide(published, fleet))
+}
+
+fn count(counts: &mut BTreeMap<(Kind, &'static str, &'static str), i64>, kind: Kind, wanted: &Wanted) {
+    for condition in &wanted.conditions {
+        *counts.entry((kind, condition.r#type, condition.status)).or_default() += 1;
+    }
+}
+
+impl Work {
+    fn forget_deleted(&mut self, objects: &[Object]) {
+        if self.written.len() + self.failing.len() == 0 {
+            return;
+        }
+        let there: HashSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
+        self.written.retain(|key, _| there.contains(key));
+        self.failing.retain(|key, _| there.contains(key));
+    }
+}
+
+/// How a write ended.
+enum Outcome {
+    Written,
+    /// The object was deleted, or deleted and made anew, meanwhile.
+    Gone,
+    Failed,
+}
+
+impl Outcome {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+async fn write(client: Client, object: Object, wanted: Wanted) -> (ObjectKey, Outcome) {
+    let status = render(object.status.as_ref(), &wanted, Timestamp::now());
+    let written = match object.key.kind {
+        Kind::ModelRoute => timeout(WRITE_TIMEOUT, apply::<ModelRoute>(&client, &object, &status)).await,
+        Kind::ProviderPool => timeout(WRITE_TIMEOUT, apply::<ProviderPool>(&client, &object, &status)).await,
+    };
+    let outcome = match written {
+        Ok(Ok(())) => Outcome::Written,
+        // 409: the name now belongs to another object, which will have a status of its own.
+        Ok(Err(kube::Error::Api(error))) if error.is_not_found() || error.is_conflict() => Outcome::Gone,
+        Ok(Err(error)) => {
+            let error = describe(&error);
+            tracing::warn!(error, object = %object.key, "the status could not be written; trying again");
+            Outcome::Failed
+        }
+        Err(_) => {
+            tracing::warn!(object = %object.key, "the status was not written within 10 s; trying again");
+            Outcome::Failed
+        }
+    };
+    if matches!(outcome, Outcome::Written) {
+        let regarding = object.reference();
+        for condition in changed_conditions(object.status.as_ref(), &wanted) {
+            let publish = events::publish(&client, &regarding, condition);
+            let _ = timeout(WRITE_TIMEOUT, publish).await;
+        }
+    }
+    (object.key, outcome)
+}
+
+/// Server-side apply of the status alone. The uid keeps it from an object of the same name made meanwhile.
+async fn apply<K>(client: &Client, object: &Object, status: &ObjectStatus) -> kube::Result<()>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<Guarded<K>> = Api::namespaced(client.clone(), &object.key.namespace);
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": object.key.name, "uid": object.uid},
+        "status": status,
+    });
+    api.patch_status(&object.key.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch))
+        .await?;
+    Ok(())
+}
+
+fn objects(stores: &Stores) -> Vec<Object> {
+    let routes = stores.routes();
+    let pools = stores.pools();
+    let routes = routes.iter().map(|object| {
+        let status = object.0.as_ref().ok().and_then(|route| route.status.clone());
+        object_of(Kind::ModelRoute, &**object, status, object.0.is_err())
+    });
+    let pools = pools.iter().map(|object| {
+        let status = object.0.as_ref().ok().and_then(|pool| pool.status.clone());
+        object_of(Kind::ProviderPool, &**object, status, object.0.is_err())
+    });
+    routes.chain(pools).collect()
+}
+
+fn object_of(
+    kind: Kind,
+    object: &impl ResourceExt,
+    status: Option<ObjectStatus>,
+    is_unreadable: bool,
+) -> Object {
+    Object {
+        key: key_of(kind, object),
+        uid: object.uid(),
+        version: object.resource_version(),
+        generation: object.meta().generation.unwrap_or_default(),
+        status,
+        is_unreadable,
+    }
+}

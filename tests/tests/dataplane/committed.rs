@@ -1,0 +1,183 @@
+//! Behind the commit point: a failure is told in the client's format, and a cut stream never looks like a stop.
+
+use crate::gateway::{Gateway, KEY_ONE, SOON, World};
+use crate::wire::{Chat, Messages, Told, WIRES, Wire, each, place};
+use penstock_e2e::replay::Event;
+use penstock_e2e::{Behaviour, End, Replay, Script, python};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+
+const TEXT: &str = "one two three four five six";
+/// What has been said when it breaks.
+const SAID: &str = "one two three ";
+
+/// What happens behind the third word.
+const ROWS: &[(&str, fn(Wire) -> Behaviour)] = &[
+    ("cut", |wire| Behaviour::sse(wire.events(TEXT)).end(End::CutAfter(wire.preamble() + 3))),
+    ("ended", |wire| said(wire, [])),
+    ("stalled", |wire| Behaviour::sse(wire.events(TEXT)).end(End::HangAfter(wire.preamble() + 3))),
+    ("error", |wire| said(wire, [wire.error_event("overloaded_error", "Overloaded")])),
+    ("malformed", |wire| said(wire, [Event::data("{\"type\": \"content_block_delta\", \"broken")])),
+    ("not-json", |wire| said(wire, [Event::data("Internal Server Error")])),
+];
+
+fn said(wire: Wire, then: impl IntoIterator<Item = Event>) -> Behaviour {
+    let mut events = wire.events(TEXT);
+    events.truncate(wire.preamble() + 3);
+    events.extend(then);
+    // What follows is no part of an answer that has failed.
+    if events.len() > wire.preamble() + 3 {
+        events.extend(wire.events(TEXT).split_off(wire.preamble() + 3));
+    }
+    Behaviour::sse(events)
+}
+
+fn start(bad: &Replay, good: &Replay) -> Gateway {
+    let mut world = World::new();
+    world.pool("good", Chat, &good.url());
+    for wire in WIRES {
+        for (name, _) in ROWS {
+            let id = format!("{name}-{}", wire.short());
+            world.pool(&id, wire, &wire.endpoint(&bad.url(), &id));
+            world.route(&id, &[&id, "good"], json!({"timeouts": {"idle": "600ms"}}));
+        }
+    }
+    Gateway::start(&world)
+}
+
+fn providers() -> (Replay, Replay) {
+    let table: HashMap<_, _> = ROWS
+        .iter()
+        .flat_map(|(name, plays)| WIRES.map(|wire| (format!("{name}-{}", wire.short()), plays(wire))))
+        .collect();
+    let bad = Replay::start(Script::by(move |request, _| table[&place(request)].clone()));
+    (bad, Replay::start(Chat.answer("never")))
+}
+
+#[test]
+fn a_broken_stream_ends_in_an_error_of_the_clients_format() {
+    let (bad, good) = providers();
+    let gateway = start(&bad, &good);
+    let cases: Vec<_> = ROWS
+        .iter()
+        .flat_map(|(name, _)| WIRES.map(|client| WIRES.map(|provider| (*name, client, provider))))
+        .flatten()
+        .collect();
+    each(&cases, 12, |&(name, client, provider)| {
+        let model = format!("{name}-{}", provider.short());
+        let stream = gateway.ask(client, &model, true).open().map_err(|error| format!("{model}: {error}"))?;
+        let headers = (stream.status.as_u16(), stream.headers.get("x-penstock-attempts").cloned());
+        let (bytes, cut) = stream.rest();
+        let text = String::from_utf8(bytes.into()).expect("UTF-8");
+        let told = Told::by_stream(client, &text);
+        let good = headers == (200, Some("1".parse().expect("a header")))
+            && cut.is_none()
+            && told.text == SAID
+            && told.finish.is_empty()
+            && (told.starts, told.ends, told.errors.len()) == (1, 0, 1);
+        if !good {
+            return Err(format!("{model} to {client:?}: {headers:?} {cut:?}\n{text}"));
+        }
+        let (kind, message) = &told.errors[0];
+        let expected = match (name, client) {
+            ("error", Messages) => ("overloaded_error", "Overloaded"),
+            ("error", Chat) => ("", "Overloaded"),
+            ("stalled", _) => ("", "silent"),
+            _ => ("", ""),
+        };
+        if !message.contains(expected.1) || !(expected.0.is_empty() || kind == expected.0) || kind.is_empty()
+        {
+            return Err(format!("{model} to {client:?}: {told:?}"));
+        }
+        // Nothing behind the error, and of Anthropic's error the name too.
+        let last = penstock_e2e::client::events(&text).pop().expect("events");
+        let is_last =
+            last.data.contains("\"error\"") && (client == Chat || last.event.as_deref() == Some("error"));
+        if is_last { Ok(()) } else { Err(format!("{model} to {client:?}: ends in {last:?}")) }
+    });
+    assert!(good.requests().is_empty(), "no second attempt behind the commit point");
+    assert_eq!(bad.requests().len(), cases.len());
+    let metrics = gateway.settled();
+    let sum = |name, label| metrics.sum(name, &[label]) as usize;
+    assert_eq!(sum("penstock_requests_total", ("outcome", "stream_error")), cases.len());
+    assert_eq!(sum("penstock_requests_total", ("outcome", "success")), 0);
+    assert_eq!(sum("penstock_failovers_total", ("error_type", "connect")), 0);
+    assert_eq!(sum("penstock_attempts_total", ("result", "ok")), cases.len());
+}
+
+#[test]
+fn the_sdks_raise_on_a_broken_stream() {
+    let (bad, good) = providers();
+    let gateway = start(&bad, &good);
+    for (sdk, client, asynchronous) in [("openai", Chat, false), ("anthropic", Messages, true)] {
+        let models: Vec<_> =
+            ROWS.iter().flat_map(|(name, _)| WIRES.map(|wire| format!("{name}-{}", wire.short()))).collect();
+        let base = if client == Chat { format!("{}/v1", gateway.url) } else { gateway.url.clone() };
+        let calls: Vec<_> = models.iter().map(|model| client.request(model, true)).collect();
+        let results: Vec<Value> = python::run(
+            "sdk.py",
+            &[],
+            &[],
+            &json!({
+                "sdk": sdk, "base_url": base, "api_key": "any", "calls": calls,
+                "async": asynchronous, "concurrency": 4,
+            }),
+        );
+        for (model, result) in models.iter().zip(&results) {
+            assert_eq!(result["ok"], false, "{sdk} {model}: {result}");
+            // APIError: what the SDK makes of an error event; anything else would be a bug of one of us.
+            let class = result["error"].as_str().expect("a class");
+            assert!(
+                class == "APIError"
+                    || class.ends_with("StatusError")
+                    || class.ends_with("ServerError")
+                    || class == "OverloadedError",
+                "{sdk} {model}: {result}"
+            );
+            assert!(SAID.starts_with(result["text"].as_str().expect("a text")), "{sdk} {model}: {result}");
+        }
+    }
+    assert!(good.requests().is_empty());
+}
+
+#[test]
+fn a_stream_that_outlives_the_total_timeout_is_ended() {
+    for (client, provider) in WIRES.into_iter().flat_map(|client| WIRES.map(|provider| (client, provider))) {
+        let text = "word ".repeat(400);
+        let slow = Behaviour::sse(provider.events(&text)).chunk_delay(Duration::from_millis(50));
+        let replay = Replay::start(slow);
+        let mut world = World::new();
+        world.pool("slow", provider, &replay.url());
+        world.route(
+            "bot",
+            &["slow"],
+            json!({"timeouts": {"firstToken": "1s", "idle": "1s", "total": "1500ms"}}),
+        );
+        let gateway = Gateway::start(&world);
+        let answer = gateway.ask(client, "bot", true).send().expect("an answer");
+        let told = Told::by(client, &answer);
+        assert_eq!((told.ends, told.finish.len(), told.errors.len()), (0, 0, 1), "{}", answer.text());
+        assert!(told.errors[0].1.contains("total timeout"), "{told:?}");
+        assert!(text.starts_with(&told.text) && !told.text.is_empty());
+        penstock_e2e::wait_until(SOON, "the provider's stream is cancelled", || replay.cancelled() == 1);
+    }
+}
+
+#[test]
+fn a_key_that_a_provider_echoes_into_a_stream_stays_here() {
+    for (client, provider) in WIRES.into_iter().flat_map(|client| WIRES.map(|provider| (client, provider))) {
+        let error = provider.error_event("api_error", &format!("the key {KEY_ONE} has expired"));
+        let replay = Replay::start(said(provider, [error]));
+        let mut world = World::new();
+        world.pool("leaky", provider, &replay.url());
+        world.route("bot", &["leaky"], json!({}));
+        let gateway = Gateway::start(&world);
+        let answer = gateway.ask(client, "bot", true).send().expect("an answer");
+        let told = Told::by(client, &answer);
+        assert!(told.errors[0].1.contains("has expired"), "{told:?}");
+        assert!(!answer.text().contains(KEY_ONE), "{client:?} {provider:?}: {}", answer.text());
+        gateway.settled();
+        assert!(!gateway.process.logs().contains(KEY_ONE));
+    }
+}

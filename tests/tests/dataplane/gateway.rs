@@ -1,0 +1,175 @@
+//! `penstock up` as a process, and the manifests it serves.
+
+use crate::wire::Wire;
+use penstock_e2e::client::Call;
+use penstock_e2e::metrics::Metrics;
+use penstock_e2e::{Proc, cargo_bins, wait_until};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// For what happens at once, on a machine that is busy with other things.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// The values of the Secret `keys`, entries `one` and `two`.
+pub const KEY_ONE: &str = "sk-provider-one-0123456789";
+pub const KEY_TWO: &str = "sk-provider-two-0123456789";
+
+/// The model as routes name it, and as each provider is asked for it.
+pub const CHAT_MODEL: &str = "gpt-4o";
+pub const MESSAGES_MODEL: &str = "claude-sonnet-4-5";
+
+/// Manifests.
+#[derive(Clone)]
+pub struct World {
+    objects: Vec<Value>,
+    /// Of the pools that follow: failures in a row that open the breaker, and its cooldown.
+    pub health: Value,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_key(KEY_ONE)
+    }
+
+    /// With another value of the key `one`.
+    pub fn with_key(one: &str) -> Self {
+        let mut world =
+            Self { objects: vec![], health: json!({"consecutiveFailures": 100, "cooldown": "30s"}) };
+        world.secret("keys", &[("one", one), ("two", KEY_TWO)]);
+        world
+    }
+
+    fn object(&mut self, api: &str, kind: &str, name: &str, member: &str, value: Value) {
+        let metadata = json!({"name": name, "namespace": "default"});
+        self.objects.push(json!({"apiVersion": api, "kind": kind, "metadata": metadata, member: value}));
+    }
+
+    pub fn secret(&mut self, name: &str, entries: &[(&str, &str)]) {
+        let entries: Value =
+            entries.iter().map(|&(key, value)| (key.to_owned(), Value::from(value))).collect();
+        self.object("v1", "Secret", name, "stringData", entries);
+    }
+
+    /// A pool of this name with one provider, `up`, that serves the model `m`.
+    pub fn pool(&mut self, name: &str, wire: Wire, endpoint: &str) {
+        self.pool_with(name, wire, endpoint, &["one"]);
+    }
+
+    /// The same with these keys, all of one weight.
+    pub fn pool_with(&mut self, name: &str, wire: Wire, endpoint: &str, keys: &[&str]) {
+        let (kind, upstream) = match wire {
+            Wire::Chat => ("OpenAI", CHAT_MODEL),
+            Wire::Messages => ("Anthropic", MESSAGES_MODEL),
+        };
+        let keys: Vec<_> =
+            keys.iter().map(|key| json!({"secretRef": {"name": "keys", "key": key}})).collect();
+        let provider = json!({
+            "name": "up", "type": kind, "endpoint": endpoint, "auth": {"apiKeys": keys},
+            "models": [{"name": "m", "upstream": upstream}],
+        });
+        self.pool_of(name, provider);
+    }
+
+    pub fn pool_of(&mut self, name: &str, provider: Value) {
+        self.pool_of_many(name, &[provider]);
+    }
+
+    pub fn pool_of_many(&mut self, name: &str, providers: &[Value]) {
+        let spec = json!({"providers": providers, "health": self.health});
+        self.object("penstock.dev/v1alpha1", "ProviderPool", name, "spec", spec);
+    }
+
+    /// A route for the model of the same name to the model `m` of these pools, one after the other.
+    pub fn route(&mut self, name: &str, pools: &[&str], failover: Value) {
+        let target =
+            |(priority, pool): (usize, &&str)| json!({"pool": pool, "model": "m", "priority": priority});
+        let targets: Vec<_> = pools.iter().enumerate().map(target).collect();
+        let spec = json!({
+            "models": [{"name": name}],
+            "rules": [{"name": "all", "targets": targets}],
+            "failover": failover,
+        });
+        self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
+    }
+
+    pub fn text(&self) -> String {
+        json!({"apiVersion": "v1", "kind": "List", "items": self.objects}).to_string()
+    }
+}
+
+/// A gateway that serves manifests until it is dropped.
+pub struct Gateway {
+    pub process: Proc,
+    /// `http://127.0.0.1:<port>`
+    pub url: String,
+    metrics: String,
+    pub manifest: PathBuf,
+    _dir: TempDir,
+}
+
+impl Gateway {
+    pub fn start(world: &World) -> Self {
+        Self::start_with(world, &[])
+    }
+
+    pub fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let manifest = dir.path().join("manifest.yaml");
+        std::fs::write(&manifest, world.text()).expect("a manifest");
+        let mut all = vec!["up", "-f", manifest.to_str().expect("a UTF-8 path")];
+        all.extend(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
+        all.extend(arguments);
+        // At debug, so that tests can look for what must not be in a log.
+        let process =
+            Proc::spawn("penstock up", &cargo_bins().penstock, all, [("RUST_LOG", "penstock=debug,warn")]);
+        let url = |part: &str| {
+            let line = process.wait_for_line(part, SOON);
+            let at = line.find("http://").expect("a URL");
+            line[at..].trim().to_owned()
+        };
+        let (api, metrics) = (url("listening on"), url("metrics  "));
+        let logs = process.logs();
+        assert!(!logs.contains("error:"), "the manifests of this test have problems:\n{logs}");
+        Self { process, url: api, metrics, manifest, _dir: dir }
+    }
+
+    /// Replaces the manifests and waits until they are served.
+    pub fn reload(&self, world: &World) {
+        let mark = self.process.mark();
+        let beside = self.manifest.with_extension("new");
+        std::fs::write(&beside, world.text()).expect("a manifest");
+        std::fs::rename(&beside, &self.manifest).expect("a manifest");
+        self.process.wait_for_line_after(mark, "reloaded", SOON);
+    }
+
+    pub fn call(&self, wire: Wire, request: &Value) -> Call {
+        Call::post(&format!("{}{}", self.url, wire.path()), request)
+    }
+
+    /// Asks the route `model` in the simplest way.
+    pub fn ask(&self, wire: Wire, model: &str, stream: bool) -> Call {
+        self.call(wire, &wire.request(model, stream))
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        Metrics::scrape(&self.metrics)
+    }
+
+    /// The sum of a counter over the samples with these labels. Metrics are settled a moment after the client has
+    /// its answer: wait for the last request with `settled` first.
+    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.metrics().sum(name, labels) as u64
+    }
+
+    /// Waits until no request is in flight.
+    pub fn settled(&self) -> Metrics {
+        let mut last = Metrics::default();
+        wait_until(SOON, "no request in flight", || {
+            last = self.metrics();
+            last.sum("penstock_requests_in_flight", &[]) == 0.0
+        });
+        last
+    }
+}

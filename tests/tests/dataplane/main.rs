@@ -1,0 +1,20 @@
+//! The data plane without a cluster: `penstock up` on manifests, providers played by the replay
+//! server, clients raw and through the official SDKs.
+
+mod breaker;
+mod committed;
+mod disconnect;
+mod failover;
+mod gateway;
+mod input;
+mod keys;
+mod metering;
+mod passthrough;
+mod reencoded;
+mod refusal;
+mod reload;
+mod sdk;
+mod sdk_errors;
+mod sdk_recorded;
+mod sdk_turns;
+mod wire;

@@ -1,0 +1,30 @@
+//! Recorded answers, written again by our encoders, read with the official SDKs' own types.
+
+use penstock_e2e::{python, target_dir, workspace_root};
+use serde_json::{Value, json};
+use std::process::Command;
+
+#[test]
+fn the_sdks_types_accept_every_answer_written_again() {
+    // Says itself that it was skipped where there are no recordings.
+    if penstock_e2e::conformance::load("openai", "the_sdks_types_accept_every_answer_written_again").is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("reencoded.jsonl");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["test", "--quiet", "-p", "penstock-llm", "--test", "conformance", "--target-dir"]).arg(target_dir());
+    cargo.args(["--", "--exact", "recorded_exchanges"]).env("PENSTOCK_REENCODED_OUT", &path);
+    let output = cargo.current_dir(workspace_root()).output().expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+
+    let result: Value = python::run("parse.py", &[], &[], &json!({"path": path}));
+    let problems = result["problems"].as_array().expect("a list");
+    let shown: Vec<_> = problems.iter().take(20).filter_map(Value::as_str).collect();
+    assert!(problems.is_empty(), "{} problems, the first:\n{}", problems.len(), shown.join("\n"));
+    for (what, format) in [("whole", "chat"), ("whole", "messages"), ("streams", "chat"), ("streams", "messages")] {
+        assert!(result[what][format].as_u64().is_some_and(|count| count > 100), "{result}");
+    }
+    eprintln!("parsed with the official SDKs' types: {result}");
+}
