@@ -19,7 +19,7 @@ use crate::status::ObjectStatus;
     shortname = "mrt",
     category = "llm",
     doc = "Who should serve what: model names that clients ask for, and the targets that answer.",
-    printcolumn(name = "Models", type_ = "string", json_path = ".spec.models[*].name"),
+    printcolumn(name = "Models", type_ = "string", json_path = ".status.summary"),
     printcolumn(
         name = "Accepted",
         type_ = "string",

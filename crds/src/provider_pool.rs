@@ -19,7 +19,7 @@ use crate::status::ObjectStatus;
     shortname = "ppool",
     category = "llm",
     doc = "Who can serve: a set of LLM providers with their credentials and health rules.",
-    printcolumn(name = "Providers", type_ = "string", json_path = ".spec.providers[*].name"),
+    printcolumn(name = "Providers", type_ = "string", json_path = ".status.summary"),
     printcolumn(
         name = "Accepted",
         type_ = "string",

@@ -11,6 +11,9 @@ pub struct ObjectStatus {
     /// Generation of the spec that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The model names of a route, the provider names of a pool, joined: a column of kubectl shows one value only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// `Accepted`, `ResolvedRefs` and `Programmed`.
     #[serde(default)]
     #[schemars(length(max = 8))]

@@ -19,8 +19,10 @@ use crate::pipeline;
 use crate::proxy::Proxy;
 use crate::reply::{self, Body};
 
-/// A client that does not finish its headers in this time is cut off.
-const HEADER_TIME: Duration = Duration::from_secs(15);
+/// A client that does not finish its headers in this time is cut off. hyper counts the wait for the next request of a
+/// kept-alive connection in, so it is longer than the clients and load balancers in use keep theirs (Go's client 90 s,
+/// AWS's ALB 60 s): the side that sends the next request must be the one that gives up first, or it meets a reset.
+const HEADER_TIME: Duration = Duration::from_secs(120);
 /// Larger headers are answered 431.
 const HEADER_BYTES: usize = 64 << 10;
 
