@@ -2,18 +2,53 @@
 
 stdin: {"path": a file with one JSON a line: {"id", "client_format": "chat" | "messages", "stream": false, "body": ...}
         or {..., "stream": true, "sse": text}}
-stdout: {"whole": {"chat": N, "messages": N}, "streams": {...}, "events": {...}, "problems": ["id: what", ...]}
+stdout: {"whole": {"chat": N, "messages": N}, "streams": {...}, "events": {...}, "beta": N answers and events that only
+         the SDK's types for beta features know, "extra": {member: N} that no type knows, "problems": ["id: what", ...]}
 """
 import collections
 import json
 import sys
 
 from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-EVENT = TypeAdapter(RawMessageStreamEvent)
+TYPES = {
+    "chat": [TypeAdapter(ChatCompletion)],
+    "chunk": [TypeAdapter(ChatCompletionChunk)],
+    "messages": [TypeAdapter(Message), TypeAdapter(BetaMessage)],
+    "event": [TypeAdapter(RawMessageStreamEvent), TypeAdapter(BetaRawMessageStreamEvent)],
+}
+extra, beta = collections.Counter(), 0
+
+
+def read(kind, text):
+    """Strictly, with nothing lost, and with members that the type does not know counted."""
+    global beta
+    stable, *more = TYPES[kind]
+    try:
+        answer = stable.validate_json(text, strict=True)
+    except ValidationError:
+        if not more:
+            raise
+        answer = more[0].validate_json(text, strict=True)
+        beta += 1
+    assert answer.model_dump(mode="json", exclude_unset=True) == json.loads(text), "reads back as something else"
+    count_extra(answer)
+    return answer
+
+
+def count_extra(value):
+    if isinstance(value, list):
+        for item in value:
+            count_extra(item)
+    elif isinstance(value, BaseModel):
+        for name in value.model_extra or {}:
+            extra[f"{type(value).__name__}.{name}"] += 1
+        for name in value.model_fields_set:
+            count_extra(getattr(value, name, None))
 
 
 def events(text):
@@ -31,20 +66,21 @@ def check_chat(text):
         if data == "[DONE]":
             done += 1
             continue
-        chunk = ChatCompletionChunk.model_validate_json(data, strict=True)
+        chunk = read("chunk", data)
         usages += chunk.usage is not None
         assert not usages or chunk.choices == [], f"usage is not last and alone: {data}"
         state.handle_chunk(chunk)
         count += 1
     assert done == 1 and usages <= 1, f"{done} ends, {usages} usages"
-    state.get_final_completion()
+    # Not `get_final_completion`, which raises where the answer was cut at its limit.
+    assert state.current_completion_snapshot.choices[0].finish_reason, "no finish reason"
     return count
 
 
 def check_messages(text):
     count, kinds, open_block, next_index = 0, [], None, 0
     for name, data in events(text):
-        event = EVENT.validate_json(data, strict=True)
+        event = read("event", data)
         assert name == event.type, f"{name} is {event.type}"
         if event.type == "content_block_start":
             assert open_block is None and event.index == next_index, f"block {event.index} begins"
@@ -65,11 +101,7 @@ def check(line, counts):
         counts["events"][kind] += {"chat": check_chat, "messages": check_messages}[kind](line["sse"])
         counts["streams"][kind] += 1
         return
-    model = {"chat": ChatCompletion, "messages": Message}[kind]
-    answer = model.model_validate_json(json.dumps(line["body"]), strict=True)
-    # A member of the wrong name would be read as an unknown one.
-    known = answer.model_dump(mode="json", exclude_unset=True)
-    assert known == line["body"], "reads back as something else"
+    read(kind, json.dumps(line["body"]))
     counts["whole"][kind] += 1
 
 
@@ -83,7 +115,7 @@ def main():
                 check(line, counts)
             except Exception as error:
                 problems.append(f'{line["id"]} to {line["client_format"]}: {type(error).__name__}: {str(error)[:600]}')
-    json.dump({**counts, "problems": problems}, sys.stdout)
+    json.dump({**counts, "beta": beta, "extra": extra, "problems": problems}, sys.stdout)
 
 
 main()

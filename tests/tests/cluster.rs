@@ -18,11 +18,12 @@ fn pool(name: &str, providers: Value) -> String {
     .to_string()
 }
 
-fn route(name: &str, model: &str, targets: Value) -> String {
+fn route(name: &str, models: &str, targets: Value) -> String {
+    let models: Vec<Value> = models.split(',').map(|name| json!({"name": name})).collect();
     json!({
         "apiVersion": "penstock.dev/v1alpha1", "kind": "ModelRoute",
         "metadata": {"name": name, "namespace": AI},
-        "spec": {"models": [{"name": model}], "rules": [{"name": "default", "targets": targets}]},
+        "spec": {"models": models, "rules": [{"name": "default", "targets": targets}]},
     })
     .to_string()
 }
@@ -55,7 +56,7 @@ fn first_light() {
     ));
     plane.cluster.apply(&route(
         "support",
-        "support-bot",
+        "support-bot,support-*",
         json!([{"pool": "frontier", "model": "gpt-4o"}, {"pool": "frontier", "model": "claude-sonnet-4-5", "priority": 1}]),
     ));
     plane.wait_programmed("modelroutes.penstock.dev/support");
@@ -65,7 +66,7 @@ fn first_light() {
     println!("{table}");
     let row = table.lines().find(|line| line.starts_with("support ")).expect("a row");
     let cells: Vec<_> = row.split_whitespace().collect();
-    assert_eq!(&cells[1..6], ["support-bot", "True", "True", "True", "3/3"], "{table}");
+    assert_eq!(&cells[1..6], ["support-bot,support-*", "True", "True", "True", "3/3"], "{table}");
 
     let api = &plane.proxies[0].api;
     let messages = json!([{"role": "user", "content": "hello"}]);

@@ -19,6 +19,7 @@ pub(super) const LONGEST: crds::Duration = crds::Duration::from_secs(24 * 3600);
 pub(super) struct PoolOutcome<'a> {
     pub key: ObjectKey,
     generation: i64,
+    is_readable: bool,
     /// `None` when it is unreadable or Invalid: routes must not resolve against it.
     pub spec: Option<&'a ProviderPoolSpec>,
     pub invalid: Vec<Problem>,
@@ -31,7 +32,11 @@ impl PoolOutcome<'_> {
         Verdict {
             generation: self.generation,
             accepted: Problem::first_of(&self.invalid),
-            resolved_refs: Problem::first_of(&self.unresolved),
+            resolved_refs: if self.is_readable {
+                Problem::first_of(&self.unresolved)
+            } else {
+                Problem::unknown()
+            },
             problems: self.invalid.iter().chain(&self.unresolved).cloned().collect(),
             fragment: Fragment::of(self.contribution.as_ref()),
         }
@@ -54,6 +59,7 @@ pub(super) fn compile_all(world: &World) -> BTreeMap<String, PoolOutcome<'_>> {
             let outcome = PoolOutcome {
                 key: object.key.clone(),
                 generation: object.generation,
+                is_readable: false,
                 spec: None,
                 invalid: vec![Problem::new(
                     reason::INVALID,
@@ -104,7 +110,15 @@ fn compile<'a>(
             config::Health { consecutive_failures: *consecutive_failures, cooldown_ms: cooldown.as_millis() };
         Some(config::Pool { health, providers })
     };
-    PoolOutcome { key, generation, spec: valid.then_some(&pool.spec), invalid, unresolved, contribution }
+    PoolOutcome {
+        key,
+        generation,
+        is_readable: true,
+        spec: valid.then_some(&pool.spec),
+        invalid,
+        unresolved,
+        contribution,
+    }
 }
 
 #[derive(Default)]

@@ -17,6 +17,7 @@ use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
 pub(super) struct RouteOutcome {
     pub key: ObjectKey,
     generation: i64,
+    is_readable: bool,
     not_accepted: Vec<Problem>,
     unresolved: Vec<Problem>,
     pub contribution: Option<config::Route>,
@@ -27,7 +28,11 @@ impl RouteOutcome {
         Verdict {
             generation: self.generation,
             accepted: Problem::first_of(&self.not_accepted),
-            resolved_refs: Problem::first_of(&self.unresolved),
+            resolved_refs: if self.is_readable {
+                Problem::first_of(&self.unresolved)
+            } else {
+                Problem::unknown()
+            },
             problems: self.not_accepted.iter().chain(&self.unresolved).cloned().collect(),
             fragment: Fragment::of(self.contribution.as_ref()),
         }
@@ -127,7 +132,7 @@ fn settle(draft: Draft<'_>, claims: &mut Claims) -> RouteOutcome {
     if let Some(route) = &contribution {
         claims.take(&key, route.models.iter().map(String::as_str));
     }
-    RouteOutcome { key, generation, not_accepted, unresolved, contribution }
+    RouteOutcome { key, generation, is_readable: true, not_accepted, unresolved, contribution }
 }
 
 fn conflicted(index: usize, name: &str, winner: &ObjectKey) -> Problem {
@@ -152,6 +157,7 @@ fn unreadable(world: &World, pools: &Pools<'_>, claims: &mut Claims) -> Vec<Rout
             RouteOutcome {
                 key: object.key.clone(),
                 generation: object.generation,
+                is_readable: false,
                 not_accepted: vec![Problem::new(
                     reason::INVALID,
                     "spec",

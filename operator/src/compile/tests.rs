@@ -394,6 +394,8 @@ fn unreadable_objects_keep_serving_their_last() {
         let verdict = &after.verdicts[&key];
         assert_eq!(verdict.generation, 9);
         assert!(verdict.accepted.as_ref().unwrap_err().message.contains("unknown field `when`"));
+        assert_eq!(verdict.resolved_refs.as_ref().unwrap_err().reason, reason::PENDING);
+        assert_eq!(verdict.problems.len(), 1);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use penstock_crds::status::reason;
 use penstock_crds::{GROUP, VERSION};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -86,6 +87,11 @@ impl Problem {
         let path = path.into();
         let message = format!("{path}: {text}");
         Self { reason, path, message }
+    }
+
+    /// What an object that cannot be read refers to.
+    pub(super) fn unknown() -> Result<(), Self> {
+        Err(Self::new(reason::PENDING, "spec", "it is not known what this refers to while it cannot be read"))
     }
 
     /// The first problem, with a word on how many more there are; `Ok` when there is none.

@@ -14,6 +14,8 @@ const LONGEST_MESSAGE: usize = 2048;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     pub generation: i64,
+    /// For the column of kubectl that says what the object is about; `None` when it cannot be read.
+    pub summary: Option<String>,
     /// Accepted, ResolvedRefs, Programmed.
     pub conditions: [WantedCondition; 3],
     pub proxies: Option<String>,
@@ -36,7 +38,7 @@ pub struct WantedCondition {
 }
 
 /// What the status of `object` should be, with these proxies in the fleet.
-pub fn decide(object: &Published, fleet: &[Follower]) -> Wanted {
+pub fn decide(object: &Published, summary: Option<&str>, fleet: &[Follower]) -> Wanted {
     let Published { verdict, since } = object;
     let serving = |proxy: &&Follower| proxy.acked >= *since;
     let served = verdict.accepted.is_ok() && verdict.resolved_refs.is_ok();
@@ -81,6 +83,7 @@ pub fn decide(object: &Published, fleet: &[Follower]) -> Wanted {
     };
     Wanted {
         generation: verdict.generation,
+        summary: summary.map(str::to_owned),
         conditions: [accepted, resolved, programmed],
         proxies: Some(format!("{count}/{}", fleet.len())),
         last_proxy_error: refusal
@@ -182,7 +185,7 @@ mod tests {
 
     /// Status, reason, message of Programmed, and `status.proxies`.
     fn programmed(object: &Published, fleet: &[Follower]) -> (&'static str, &'static str, String, String) {
-        let wanted = decide(object, fleet);
+        let wanted = decide(object, Some("m"), fleet);
         let programmed = wanted.programmed();
         (programmed.status, programmed.reason, programmed.message.clone(), wanted.proxies.unwrap_or_default())
     }
@@ -234,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_last_proxy_error_goes_when_the_proxy_follows() {
-        let error = |fleet: &[Follower]| decide(&object(3), fleet).last_proxy_error;
+        let error = |fleet: &[Follower]| decide(&object(3), None, fleet).last_proxy_error;
         assert_eq!(error(&[refusing("p-2", 2, 3)]), Some("p-2: pools.x: bad".into()));
         assert_eq!(error(&[refusing("p-2", 3, 5)]), None);
         assert_eq!(error(&[proxy("p-2", 3)]), None);
@@ -245,7 +248,7 @@ mod tests {
         let mut object = object(3);
         object.verdict.resolved_refs = Err(problem(reason::SECRET_NOT_FOUND));
         let fleet = [proxy("p-1", 3)];
-        let wanted = decide(&object, &fleet);
+        let wanted = decide(&object, None, &fleet);
         let said: Vec<_> = wanted.conditions.iter().map(|c| (c.r#type, c.status, c.reason)).collect();
         assert_eq!(
             said,
@@ -261,7 +264,7 @@ mod tests {
 
         object.verdict.accepted = Err(problem(reason::CONFLICTED));
         object.verdict.fragment = Fragment::NOTHING;
-        let wanted = decide(&object, &fleet);
+        let wanted = decide(&object, None, &fleet);
         assert_eq!((wanted.conditions[0].status, wanted.conditions[0].reason), ("False", "Conflicted"));
         assert!(wanted.programmed().message.contains("nothing of it is served"));
     }
@@ -270,14 +273,14 @@ mod tests {
     fn a_secret_that_is_being_read_is_unknown() {
         let mut object = object(3);
         object.verdict.resolved_refs = Err(problem(reason::PENDING));
-        let resolved = &decide(&object, &[]).conditions[1];
+        let resolved = &decide(&object, None, &[]).conditions[1];
         assert_eq!((resolved.status, resolved.reason), ("Unknown", "Pending"));
     }
 
     #[test]
     fn long_errors_are_cut() {
         let long = Follower { refused: Some((3, "é".repeat(4000))), ..proxy("p", 0) };
-        let wanted = decide(&object(3), &[long]);
+        let wanted = decide(&object(3), None, &[long]);
         assert!(wanted.programmed().message.len() <= LONGEST_MESSAGE + 3);
         assert!(wanted.last_proxy_error.is_some_and(|error| error.len() <= LONGEST_MESSAGE + 3));
     }

@@ -5,7 +5,7 @@
 mod decide;
 mod render;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ const FIELD_MANAGER: &str = "penstock-operator";
 const GATHER: Duration = Duration::from_millis(20);
 /// Proxies are forgotten, and late ones counted, by the clock alone.
 const TICK: Duration = Duration::from_millis(500);
+/// A column wider than this pushes the conditions off the screen.
+const LONGEST_SUMMARY: usize = 64;
 /// Writes at one time.
 const CONCURRENT: usize = 16;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,16 +64,24 @@ pub async fn run(writer: StatusWriter, mut synced: watch::Receiver<bool>) {
     }
     let mut work = Work::new(Instant::now() + SETTLE);
     let mut tick = tokio::time::interval(TICK);
+    let mut next_pass = Instant::now();
+    let mut changed = false;
     loop {
         let ticked = tokio::select! {
-            () = writer.changes.status.notified() => {
-                sleep_until(Instant::now() + GATHER).await;
-                false
+            () = writer.changes.status.notified(), if !changed => {
+                changed = true;
+                next_pass = next_pass.max(Instant::now() + GATHER);
+                continue;
             }
             Some(done) = work.writes.join_next() => {
                 work.finish(done.ok(), &writer.metrics);
-                false
+                work.start_writes(&writer.client);
+                // What the object should say may have changed while it was being written.
+                changed = true;
+                next_pass = next_pass.max(Instant::now() + GATHER);
+                continue;
             }
+            () = sleep_until(next_pass), if changed => false,
             _ = tick.tick() => true,
         };
         let now = Instant::now();
@@ -79,14 +89,20 @@ pub async fn run(writer: StatusWriter, mut synced: watch::Receiver<bool>) {
         if ticked && !work.changes_with_time(&fleet) {
             continue;
         }
+        changed = false;
         pass(&writer, &mut work, &fleet, &published, now);
+        work.start_writes(&writer.client);
         work.fleet = fleet;
+        // However many objects there are, looking at them takes a fifth of the time and no more.
+        next_pass = Instant::now() + now.elapsed() * 4;
     }
 }
 
 /// What is under way.
 struct Work {
     settled_at: Instant,
+    /// What the last pass found to be written.
+    queue: VecDeque<(Object, Wanted)>,
     writes: JoinSet<(ObjectKey, Outcome)>,
     in_flight: HashSet<ObjectKey>,
     /// What was written last and the version it was written over: the store may not show it yet.
@@ -103,6 +119,7 @@ impl Work {
             settled_at,
             fleet: Vec::new(),
             settling: true,
+            queue: VecDeque::new(),
             writes: JoinSet::new(),
             in_flight: HashSet::new(),
             written: HashMap::new(),
@@ -141,19 +158,25 @@ impl Work {
         }
     }
 
+    /// Starts as many of the queued writes as may run at one time.
+    fn start_writes(&mut self, client: &Client) {
+        while self.writes.len() < CONCURRENT {
+            let Some((object, wanted)) = self.queue.pop_front() else { return };
+            self.in_flight.insert(object.key.clone());
+            self.written.insert(object.key.clone(), (object.version.clone(), wanted.clone()));
+            self.writes.spawn(write(client.clone(), object, wanted));
+        }
+    }
+
     /// Whether the object may be written now.
     fn may_write(&self, object: &Object, wanted: &Wanted, now: Instant) -> bool {
         let waits = self.failing.get(&object.key).is_some_and(|(_, at)| *at > now);
         let unseen = self.written.get(&object.key).is_some_and(|(over, written)| {
             // The status of an unreadable object cannot be seen, only remembered.
-            (object.is_unreadable || *over == object.version) && written == wanted
+            (object.readable.is_none() || *over == object.version) && written == wanted
         });
         let settling = now < self.settled_at && object.is_programmed();
-        !waits
-            && !unseen
-            && !settling
-            && self.writes.len() < CONCURRENT
-            && !self.in_flight.contains(&object.key)
+        !waits && !unseen && !settling && !self.in_flight.contains(&object.key)
     }
 }
 
@@ -163,14 +186,28 @@ struct Object {
     uid: Option<String>,
     version: Option<String>,
     generation: i64,
+    /// `None` when it cannot be read.
+    readable: Option<Readable>,
+}
+
+/// What only an object that can be read has.
+struct Readable {
+    summary: String,
     status: Option<ObjectStatus>,
-    is_unreadable: bool,
 }
 
 impl Object {
     fn is_programmed(&self) -> bool {
-        let mut conditions = self.status.iter().flat_map(|status| &status.conditions);
+        let mut conditions = self.status().into_iter().flat_map(|status| &status.conditions);
         conditions.any(|c| c.type_ == condition::PROGRAMMED && c.status == "True")
+    }
+
+    fn status(&self) -> Option<&ObjectStatus> {
+        self.readable.as_ref()?.status.as_ref()
+    }
+
+    fn summary(&self) -> Option<&str> {
+        self.readable.as_ref().map(|readable| readable.summary.as_str())
     }
 
     fn reference(&self) -> ObjectReference {
@@ -195,14 +232,13 @@ fn pass(
 ) {
     let objects = objects(&writer.stores);
     work.forget_deleted(&objects);
+    work.queue.clear();
     let mut counts = BTreeMap::new();
     for object in objects {
         let Some(wanted) = wanted(&object, published, fleet) else { continue };
         count(&mut counts, object.key.kind, &wanted);
-        if !says(object.status.as_ref(), &wanted) && work.may_write(&object, &wanted, now) {
-            work.in_flight.insert(object.key.clone());
-            work.written.insert(object.key.clone(), (object.version.clone(), wanted.clone()));
-            work.writes.spawn(write(writer.client.clone(), object, wanted));
+        if !says(object.status(), &wanted) && work.may_write(&object, &wanted, now) {
+            work.queue.push_back((object, wanted));
         }
     }
     for kind in Kind::ALL {
@@ -218,7 +254,7 @@ fn pass(
 /// `None` while the newest spec has not been compiled: that comes in a moment.
 fn wanted(object: &Object, published: &BTreeMap<ObjectKey, Published>, fleet: &[Follower]) -> Option<Wanted> {
     let published = published.get(&object.key)?;
-    (published.verdict.generation == object.generation).then(|| decide(published, fleet))
+    (published.verdict.generation == object.generation).then(|| decide(published, object.summary(), fleet))
 }
 
 fn count(counts: &mut BTreeMap<(Kind, &'static str, &'static str), i64>, kind: Kind, wanted: &Wanted) {
@@ -257,7 +293,7 @@ impl Outcome {
 }
 
 async fn write(client: Client, object: Object, wanted: Wanted) -> (ObjectKey, Outcome) {
-    let status = render(object.status.as_ref(), &wanted, Timestamp::now());
+    let status = render(object.status(), &wanted, Timestamp::now());
     let written = match object.key.kind {
         Kind::ModelRoute => timeout(WRITE_TIMEOUT, apply::<ModelRoute>(&client, &object, &status)).await,
         Kind::ProviderPool => timeout(WRITE_TIMEOUT, apply::<ProviderPool>(&client, &object, &status)).await,
@@ -278,7 +314,7 @@ async fn write(client: Client, object: Object, wanted: Wanted) -> (ObjectKey, Ou
     };
     if matches!(outcome, Outcome::Written) {
         let regarding = object.reference();
-        for condition in changed_conditions(object.status.as_ref(), &wanted) {
+        for condition in changed_conditions(object.status(), &wanted) {
             let publish = events::publish(&client, &regarding, condition);
             let _ = timeout(WRITE_TIMEOUT, publish).await;
         }
@@ -307,31 +343,62 @@ where
 }
 
 fn objects(stores: &Stores) -> Vec<Object> {
-    let routes = stores.routes();
-    let pools = stores.pools();
+    let (routes, pools) = (stores.routes(), stores.pools());
     let routes = routes.iter().map(|object| {
-        let status = object.0.as_ref().ok().and_then(|route| route.status.clone());
-        object_of(Kind::ModelRoute, &**object, status, object.0.is_err())
+        let readable = object.0.as_ref().ok().map(|route| Readable {
+            summary: summary(route.spec.models.iter().map(|model| model.name.as_str())),
+            status: route.status.clone(),
+        });
+        object_of(Kind::ModelRoute, &**object, readable)
     });
     let pools = pools.iter().map(|object| {
-        let status = object.0.as_ref().ok().and_then(|pool| pool.status.clone());
-        object_of(Kind::ProviderPool, &**object, status, object.0.is_err())
+        let readable = object.0.as_ref().ok().map(|pool| Readable {
+            summary: summary(pool.spec.providers.iter().map(|provider| provider.name.as_str())),
+            status: pool.status.clone(),
+        });
+        object_of(Kind::ProviderPool, &**object, readable)
     });
     routes.chain(pools).collect()
 }
 
-fn object_of(
-    kind: Kind,
-    object: &impl ResourceExt,
-    status: Option<ObjectStatus>,
-    is_unreadable: bool,
-) -> Object {
+fn object_of(kind: Kind, object: &impl ResourceExt, readable: Option<Readable>) -> Object {
     Object {
         key: key_of(kind, object),
         uid: object.uid(),
         version: object.resource_version(),
         generation: object.meta().generation.unwrap_or_default(),
-        status,
-        is_unreadable,
+        readable,
+    }
+}
+
+/// Names for a column of kubectl: the first ones, and how many more there are.
+fn summary<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    let mut left_out = 0_usize;
+    for name in names {
+        let fits = left_out == 0 && text.len() + name.len() < LONGEST_SUMMARY;
+        match (fits, text.is_empty()) {
+            (_, true) => text.push_str(name),
+            (true, false) => text.extend([",", name]),
+            (false, false) => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        text.push_str(&format!(",+{left_out}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_as_short_as_a_column() {
+        assert_eq!(summary(["a", "b-*"].into_iter()), "a,b-*");
+        assert_eq!(summary([].into_iter()), "");
+        let long = "x".repeat(50);
+        let names = [long.as_str(), long.as_str(), "y"];
+        assert_eq!(summary(names.into_iter()), format!("{long},+2"));
     }
 }

@@ -22,7 +22,7 @@ pub fn says(current: Option<&ObjectStatus>, wanted: &Wanted) -> bool {
 
 /// The status to write. A condition keeps its transition time while its status stays the same.
 pub fn render(current: Option<&ObjectStatus>, wanted: &Wanted, now: Timestamp) -> ObjectStatus {
-    let Wanted { generation, conditions, proxies, last_proxy_error } = wanted;
+    let Wanted { generation, summary, conditions, proxies, last_proxy_error } = wanted;
     let render = |wanted: &WantedCondition| {
         let WantedCondition { r#type, status, reason, message } = wanted;
         let unchanged = find(current, r#type).filter(|there| there.status == *status);
@@ -37,6 +37,7 @@ pub fn render(current: Option<&ObjectStatus>, wanted: &Wanted, now: Timestamp) -
     };
     ObjectStatus {
         observed_generation: Some(*generation),
+        summary: summary.clone(),
         conditions: conditions.iter().map(render).collect(),
         proxies: proxies.clone(),
         last_proxy_error: last_proxy_error.clone(),
@@ -65,6 +66,7 @@ mod tests {
             |r#type| WantedCondition { r#type, status, reason: "Because", message: message.into() };
         Wanted {
             generation: 2,
+            summary: Some("m".into()),
             conditions: [condition("Accepted"), condition("ResolvedRefs"), condition("Programmed")],
             proxies: Some("1/1".into()),
             last_proxy_error: None,

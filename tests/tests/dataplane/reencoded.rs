@@ -26,5 +26,9 @@ fn the_sdks_types_accept_every_answer_written_again() {
     for (what, format) in [("whole", "chat"), ("whole", "messages"), ("streams", "chat"), ("streams", "messages")] {
         assert!(result[what][format].as_u64().is_some_and(|count| count > 100), "{result}");
     }
+    // The two members by which reasoning travels through OpenAI's format; any other would be a misspelling.
+    let extra = result["extra"].as_object().expect("counts").keys();
+    let unknown: Vec<_> = extra.filter(|name| name.starts_with("Ch") && !name.contains(".reasoning_")).collect();
+    assert!(unknown.is_empty(), "members that the SDK does not know: {unknown:?}");
     eprintln!("parsed with the official SDKs' types: {result}");
 }

@@ -206,7 +206,8 @@ fn rich(client: Wire) -> Value {
             "tool_choice": {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": true},
             "stop_sequences": ["END", "STOP"],
             "max_tokens": 100,
-            "temperature": 0.5,
+            // The SDK has no argument for it any more; the API does.
+            "extra_body": {"temperature": 0.5},
         }),
     }
 }
@@ -322,6 +323,11 @@ fn matrix(client: Wire, asynchronous: bool) {
     for (call, result) in calls.iter().zip(&results) {
         let (name, said) = &cases[call.case];
         let what = format!("{name} of {:?} to {client:?}, stream={}", call.provider, call.stream);
+        if said.cut && client == Chat && call.stream {
+            // How the SDK's own gathering reports an answer that reached its limit.
+            assert_eq!((&result["error"], &result["text"]), (&json!("LengthFinishReasonError"), &json!(said.text)), "{what}: {result}");
+            continue;
+        }
         assert_eq!(result["ok"], true, "{what}: {result}");
         assert_eq!(result["text"], said.text, "{what}");
         assert_eq!(result["thinking"], said.thinking.map_or("", |(text, _)| text), "{what}: {result}");

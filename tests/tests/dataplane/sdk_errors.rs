@@ -12,7 +12,7 @@ const ROWS: &[(u16, &str, &str, u16)] = &[
     (401, "InternalServerError", "InternalServerError", 502),
     (403, "InternalServerError", "InternalServerError", 502),
     (404, "InternalServerError", "InternalServerError", 502),
-    (413, "APIStatusError", "RequestTooLargeError", 413),
+    (413, "APIStatusError", "ContentTooLargeError", 413),
     (422, "UnprocessableEntityError", "UnprocessableEntityError", 422),
     (429, "RateLimitError", "RateLimitError", 429),
     (500, "InternalServerError", "InternalServerError", 500),
