@@ -108,11 +108,28 @@ impl Job<'_> {
         self.format == Format::Chat && self.envelope.stream
     }
 
+    /// Does the history hold reasoning that may not reach this target as it stands? Signed by another issuer, or by
+    /// none, or in a member that the provider refuses: another target wrote it, in an earlier turn. Such a request is
+    /// written anew. A look at the bytes only, which may say yes too often.
+    fn has_foreign_reasoning(&self, target: &Candidate) -> bool {
+        let text = std::str::from_utf8(self.body).unwrap_or_default();
+        match self.format {
+            Format::Chat => {
+                let refused = !target.provider.takes_reasoning_content();
+                text.contains("\"reasoning_details\"") || (refused && text.contains("\"reasoning_content\""))
+            }
+            Format::Messages => text.split("\"signature\"").skip(1).any(|rest| {
+                let value = rest.trim_start().strip_prefix(':');
+                value.is_some_and(|value| value.trim_start().starts_with("\"\""))
+            }),
+        }
+    }
+
     /// The request in the target's format. A simulated target needs no bytes.
     pub fn encode(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
         let mut ledger = Ledger::default();
         let body = match target.provider.format() {
-            Some(format) if format == self.format => {
+            Some(format) if format == self.format && !self.has_foreign_reasoning(target) => {
                 self.envelope.splice(self.body, &target.upstream, self.forces_usage())
             }
             Some(format) => {

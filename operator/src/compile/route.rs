@@ -62,7 +62,7 @@ struct Draft<'a> {
     unresolved: Vec<Problem>,
     /// What the spec gives, as far as it can be used.
     fresh: Option<config::Route>,
-    /// What it contributed last, as far as that still can be used.
+    /// For one with a problem: what it contributed last, as far as that still can be used.
     last: Option<config::Route>,
 }
 
@@ -96,7 +96,8 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
         rules,
         failover: compile_failover(failover),
     });
-    let last = last_good(&key, world, pools);
+    let is_good = invalid.is_empty() && unresolved.is_empty();
+    let last = if is_good { None } else { last_good(&key, world, pools) };
     Draft { key, route, invalid, unresolved, fresh, last }
 }
 

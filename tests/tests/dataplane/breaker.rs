@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 const FALLBACK: &str = "an answer of the fallback";
 const TEXT: &str = "an answer of the provider";
 const COOLDOWN: Duration = Duration::from_millis(1500);
+const MARGIN: Duration = Duration::from_millis(50);
 
 struct Setup {
     gateway: Gateway,
@@ -51,21 +52,24 @@ fn opens_skips_probes_and_closes() {
     assert_eq!(setup.state(), 0.0);
     assert_eq!(setup.ask(false, FALLBACK), "2");
     assert_eq!(setup.state(), 0.0);
-    let opened = Instant::now();
     assert_eq!(setup.ask(true, FALLBACK), "2");
+    let opened = Instant::now();
     assert_eq!(setup.state(), 2.0);
     // Open: the provider is not asked, and the client does not notice.
     let mut skips = 0;
-    while opened.elapsed() < COOLDOWN / 3 {
+    while skips < 20 && opened.elapsed() < COOLDOWN / 3 {
         let before = setup.shaky.requests().len();
-        assert_eq!(setup.ask(skips % 2 == 0, FALLBACK), "1");
-        assert_eq!(setup.shaky.requests().len(), before);
-        skips += 1;
+        let attempts = setup.ask(skips % 2 == 0, FALLBACK);
+        if opened.elapsed() < COOLDOWN {
+            assert_eq!((&*attempts, setup.shaky.requests().len()), ("1", before));
+            skips += 1;
+        }
     }
-    assert_eq!(setup.skipped(), skips);
+    assert!(setup.skipped() >= skips);
     // Alone, the client is told when to come back.
     for wire in WIRES {
         let answer = setup.gateway.ask(wire, "alone", false).send().expect("an answer");
+        // On a machine that is too busy to be in time this shows nothing.
         if opened.elapsed() < COOLDOWN {
             assert_eq!(answer.status, 503);
             assert!(is_error_body(wire, &answer.json()), "{}", answer.text());
@@ -75,15 +79,14 @@ fn opens_skips_probes_and_closes() {
     }
 
     // The probe fails: open again at once.
-    std::thread::sleep(COOLDOWN.saturating_sub(opened.elapsed()));
+    std::thread::sleep(COOLDOWN + MARGIN);
     setup.shaky.take_requests();
     assert_eq!(setup.ask(false, FALLBACK), "2");
     assert_eq!((setup.shaky.requests().len(), setup.state()), (1, 2.0));
-    let opened = Instant::now();
 
     // The next one succeeds: closed.
     setup.shaky.set(Chat.answer(TEXT));
-    std::thread::sleep(COOLDOWN.saturating_sub(opened.elapsed()) + Duration::from_millis(50));
+    std::thread::sleep(COOLDOWN + MARGIN);
     assert_eq!(setup.ask(true, TEXT), "1");
     assert_eq!(setup.state(), 0.0);
     let before = setup.solid.requests().len();
@@ -102,7 +105,7 @@ fn one_request_probes_and_the_others_do_not_wait_for_it() {
     setup.shaky.take_requests();
     // Slow enough for all to come while it runs.
     setup.shaky.set(Behaviour::json(Chat.body(TEXT)).delayed(Duration::from_secs(1)));
-    std::thread::sleep(COOLDOWN + Duration::from_millis(50));
+    std::thread::sleep(COOLDOWN + MARGIN);
     let answers = std::sync::Mutex::new(Vec::new());
     each(&[(); 12], 12, |()| {
         let answer = setup.gateway.ask(Chat, "bot", false).send().map_err(|error| error.to_string())?;
@@ -122,7 +125,7 @@ fn a_probe_whose_client_leaves_frees_its_place() {
     setup.ask(false, FALLBACK);
     setup.shaky.take_requests();
     setup.shaky.set(Behaviour::sse(Chat.events(TEXT)).end(End::HangAfter(2)));
-    std::thread::sleep(COOLDOWN + Duration::from_millis(50));
+    std::thread::sleep(COOLDOWN + MARGIN);
     let mut probe = setup.gateway.ask(Chat, "bot", true).open().expect("an answer");
     assert!(probe.next(SOON).expect("a chunk").is_ok());
     drop(probe);

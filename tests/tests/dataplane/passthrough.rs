@@ -110,7 +110,7 @@ fn an_answer_of_the_same_format_keeps_its_bytes() {
             chunk_size,
             paced: Default::default(),
         };
-        for chunk_size in [1, 7, 100_000] {
+        for chunk_size in [1, 100_000] {
             let replay = Replay::start([
                 raw("application/json", &whole, chunk_size),
                 raw("text/event-stream", &text, chunk_size),

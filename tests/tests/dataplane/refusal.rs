@@ -79,7 +79,11 @@ fn failover_that_is_off_or_used_up_tries_no_other_target() {
         let pools = [wire.short(), "good"];
         world.route(&format!("off-{}", wire.short()), &pools, json!({"reasons": []}));
         world.route(&format!("one-{}", wire.short()), &pools, json!({"maxAttempts": 1}));
-        world.route(&format!("other-{}", wire.short()), &pools, json!({"reasons": ["Connect", "RateLimited"]}));
+        world.route(
+            &format!("other-{}", wire.short()),
+            &pools,
+            json!({"reasons": ["Connect", "RateLimited"]}),
+        );
     }
     world.route("two", &["chat", "limited", "good"], json!({"maxAttempts": 2}));
     let gateway = Gateway::start(&world);
@@ -168,7 +172,7 @@ fn when_every_target_fails_the_most_useful_failure_is_told() {
             pools.push(pool);
         }
         let pools: Vec<_> = pools.iter().map(String::as_str).collect();
-        world.route(&model, &pools, json!({"timeouts": {"firstToken": "500ms", "total": "4s"}}));
+        world.route(&model, &pools, json!({"timeouts": {"firstToken": "700ms", "total": "2s"}}));
         cases.push((row, model, ask));
     }
     let gateway = Gateway::start(&world);

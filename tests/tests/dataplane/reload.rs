@@ -39,7 +39,8 @@ fn two_hundred_requests_and_no_failure() {
     with_long.pool("long", Chat, &long.url());
     with_long.route("long", &["long"], json!({}));
     gateway.reload(&with_long);
-    let streams: Vec<_> = WIRES.map(|wire| (wire, gateway.ask(wire, "long", true).open().expect("an answer"))).into();
+    let streams: Vec<_> =
+        WIRES.map(|wire| (wire, gateway.ask(wire, "long", true).open().expect("an answer"))).into();
 
     let done = AtomicBool::new(false);
     let reloads = AtomicUsize::new(0);
@@ -62,9 +63,12 @@ fn two_hundred_requests_and_no_failure() {
                 let requests: Vec<_> = (0..20).map(|n| (WIRES[n % 2], n % 4 < 2)).collect();
                 each(&requests, 10, |&(wire, stream)| {
                     asked.fetch_add(1, SeqCst);
-                    let answer = gateway.ask(wire, "bot", stream).send().map_err(|error| error.to_string())?;
+                    let answer =
+                        gateway.ask(wire, "bot", stream).send().map_err(|error| error.to_string())?;
                     let told = Told::by(wire, &answer);
-                    told.is_whole(wire, OLD).or_else(|_| told.is_whole(wire, NEW)).map_err(|wrong| format!("{wrong} {}", answer.text()))
+                    told.is_whole(wire, OLD)
+                        .or_else(|_| told.is_whole(wire, NEW))
+                        .map_err(|wrong| format!("{wrong} {}", answer.text()))
                 });
                 round += 1;
             }

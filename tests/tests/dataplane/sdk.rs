@@ -49,9 +49,7 @@ impl Said {
             message["reasoning_content"] = json!(thinking);
         }
         if !self.tools.is_empty() {
-            let call = |(id, name, input): &(&str, &str, Value)| {
-                json!({"id": id, "type": "function", "function": {"name": name, "arguments": input.to_string()}})
-            };
+            let call = |(id, name, input): &(&str, &str, Value)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": input.to_string()}});
             message["tool_calls"] = self.tools.iter().map(call).collect();
             if self.text.is_empty() {
                 message["content"] = Value::Null;
@@ -65,7 +63,9 @@ impl Said {
         let whole = Chat.events(self.text);
         let chunk = |delta: Value| {
             let choices = json!([{"index": 0, "delta": delta, "finish_reason": null}]);
-            Event::data(json!({"id": "chatcmpl-e2e", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}))
+            Event::data(
+                json!({"id": "chatcmpl-e2e", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}),
+            )
         };
         let mut events = vec![whole[0].clone()];
         for piece in pieces(self.thinking.map_or("", |(text, _)| text)) {
@@ -75,9 +75,12 @@ impl Said {
         events.extend_from_slice(&whole[1..whole.len() - 3]);
         for (index, (id, name, input)) in self.tools.iter().enumerate() {
             let function = json!({"name": name, "arguments": ""});
-            events.push(chunk(json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]})));
+            events.push(chunk(
+                json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]}),
+            ));
             for piece in pieces(&input.to_string()) {
-                events.push(chunk(json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})));
+                events
+                    .push(chunk(json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})));
             }
         }
         let stop = whole[whole.len() - 3].data.replace("\"stop\"", &format!("\"{}\"", self.finish(Chat)));
@@ -117,23 +120,37 @@ impl Said {
             match block["type"].as_str().expect("a type") {
                 "text" => {
                     start["text"] = json!("");
-                    deltas.extend(pieces(block["text"].as_str().expect("text")).map(|it| json!({"type": "text_delta", "text": it})));
+                    deltas.extend(
+                        pieces(block["text"].as_str().expect("text"))
+                            .map(|it| json!({"type": "text_delta", "text": it})),
+                    );
                 }
                 "thinking" => {
                     (start["thinking"], start["signature"]) = (json!(""), json!(""));
-                    deltas.extend(pieces(block["thinking"].as_str().expect("text")).map(|it| json!({"type": "thinking_delta", "thinking": it})));
+                    deltas.extend(
+                        pieces(block["thinking"].as_str().expect("text"))
+                            .map(|it| json!({"type": "thinking_delta", "thinking": it})),
+                    );
                     deltas.push(json!({"type": "signature_delta", "signature": block["signature"]}));
                 }
                 "tool_use" => {
                     start["input"] = json!({});
                     // Without arguments there is no piece of them either.
-                    let input = if block["input"] == json!({}) { String::new() } else { block["input"].to_string() };
-                    deltas.extend(pieces(&input).map(|it| json!({"type": "input_json_delta", "partial_json": it})));
+                    let input =
+                        if block["input"] == json!({}) { String::new() } else { block["input"].to_string() };
+                    deltas.extend(
+                        pieces(&input).map(|it| json!({"type": "input_json_delta", "partial_json": it})),
+                    );
                 }
                 _ => {}
             }
-            events.push(named(json!({"type": "content_block_start", "index": index, "content_block": start})));
-            events.extend(deltas.into_iter().map(|delta| named(json!({"type": "content_block_delta", "index": index, "delta": delta}))));
+            events
+                .push(named(json!({"type": "content_block_start", "index": index, "content_block": start})));
+            events.extend(
+                deltas.into_iter().map(|delta| {
+                    named(json!({"type": "content_block_delta", "index": index, "delta": delta}))
+                }),
+            );
             events.push(named(json!({"type": "content_block_stop", "index": index})));
         }
         let stop = whole[whole.len() - 2].data.replace("end_turn", self.finish(Messages));
@@ -172,7 +189,8 @@ pub fn run(script: &str, gateway: &str, client: Wire, more: Value) -> Vec<Value>
     python::run(script, &[], &[], &job)
 }
 
-const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 fn schema() -> Value {
     json!({"type": "object", "properties": {"city": {"type": "string", "description": "where"}}, "required": ["city"]})
@@ -223,7 +241,10 @@ fn check_rich_chat(body: &Value) {
     assert!(["system", "developer"].contains(&messages[0]["role"].as_str().expect("a role")));
     assert_eq!(text_of(&messages[0]["content"]), "Be brief.");
     let content = &messages[1]["content"];
-    assert_eq!((&content[0]["type"], &content[0]["text"]), (&json!("text"), &json!("What is in the picture?")));
+    assert_eq!(
+        (&content[0]["type"], &content[0]["text"]),
+        (&json!("text"), &json!("What is in the picture?"))
+    );
     assert_eq!(content[1]["image_url"]["url"], format!("data:image/png;base64,{PNG}"));
     let function = &body["tools"][0]["function"];
     assert_eq!((&body["tools"][0]["type"], &function["name"]), (&json!("function"), &json!("get_weather")));
@@ -244,12 +265,24 @@ fn check_rich_messages(body: &Value) {
     assert_eq!((messages.len(), &messages[0]["role"]), (1, &json!("user")), "{body}");
     assert_eq!(text_of(&body["system"]), "Be brief.");
     let content = &messages[0]["content"];
-    assert_eq!((&content[0]["type"], &content[0]["text"]), (&json!("text"), &json!("What is in the picture?")));
-    assert_eq!(content[1], json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}));
+    assert_eq!(
+        (&content[0]["type"], &content[0]["text"]),
+        (&json!("text"), &json!("What is in the picture?"))
+    );
+    assert_eq!(
+        content[1],
+        json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}})
+    );
     let tool = &body["tools"][0];
-    assert_eq!((&tool["name"], &tool["description"], &tool["input_schema"]), (&json!("get_weather"), &json!("Weather of a city"), &schema()));
+    assert_eq!(
+        (&tool["name"], &tool["description"], &tool["input_schema"]),
+        (&json!("get_weather"), &json!("Weather of a city"), &schema())
+    );
     assert!(tool.get("function").is_none() && tool.get("parameters").is_none());
-    assert_eq!(body["tool_choice"], json!({"type": "tool", "name": "get_weather", "disable_parallel_tool_use": true}));
+    assert_eq!(
+        body["tool_choice"],
+        json!({"type": "tool", "name": "get_weather", "disable_parallel_tool_use": true})
+    );
     assert_eq!(body["stop_sequences"], json!(["END", "STOP"]));
     assert_eq!((&body["max_tokens"], &body["temperature"]), (&json!(100), &json!(0.5)));
     for name in ["stop", "parallel_tool_calls", "stream_options", "n", "max_completion_tokens"] {
@@ -258,26 +291,43 @@ fn check_rich_messages(body: &Value) {
 }
 
 fn cases() -> Vec<(&'static str, Said)> {
-    let tool = |id, city: &str| (id, "get_weather", json!({"city": city, "days": [1, 2.5], "note": "\"é\"\n"}));
+    let tool =
+        |id, city: &str| (id, "get_weather", json!({"city": city, "days": [1, 2.5], "note": "\"é\"\n"}));
     vec![
         ("text", Said { text: "Grüße aus dem Süden 🌞, in two lines.\nYes.", ..Said::default() }),
         ("cut", Said { text: "It was a dark and", cut: true, ..Said::default() }),
         ("tool", Said { tools: vec![tool("call_a1", "Wien")], ..Said::default() }),
-        ("talk-and-tool", Said { text: "Let me look. ", tools: vec![tool("call_b1", "Graz")], ..Said::default() }),
-        ("parallel", Said {
-            tools: vec![tool("call_c1", "Linz"), tool("call_c2", "Bern"), ("call_c3", "get_time", json!({}))],
-            ..Said::default()
-        }),
-        ("thinking", Said {
-            thinking: Some(("First I think, then I speak.", "c2lnbmF0dXJl/+==")),
-            text: "Done thinking.",
-            ..Said::default()
-        }),
-        ("thinking-tool", Said {
-            thinking: Some(("I need the weather.", "c2lnMg==")),
-            tools: vec![tool("call_d1", "Ulm")],
-            ..Said::default()
-        }),
+        (
+            "talk-and-tool",
+            Said { text: "Let me look. ", tools: vec![tool("call_b1", "Graz")], ..Said::default() },
+        ),
+        (
+            "parallel",
+            Said {
+                tools: vec![
+                    tool("call_c1", "Linz"),
+                    tool("call_c2", "Bern"),
+                    ("call_c3", "get_time", json!({})),
+                ],
+                ..Said::default()
+            },
+        ),
+        (
+            "thinking",
+            Said {
+                thinking: Some(("First I think, then I speak.", "c2lnbmF0dXJl/+==")),
+                text: "Done thinking.",
+                ..Said::default()
+            },
+        ),
+        (
+            "thinking-tool",
+            Said {
+                thinking: Some(("I need the weather.", "c2lnMg==")),
+                tools: vec![tool("call_d1", "Ulm")],
+                ..Said::default()
+            },
+        ),
     ]
 }
 
@@ -292,7 +342,9 @@ fn matrix(client: Wire, asynchronous: bool) {
     let played: HashMap<_, _> = cases.iter().cloned().collect();
     let replays = WIRES.map(|wire| {
         let played = played.clone();
-        Replay::start(Script::by(move |request, _| played[&*place(request)].plays(wire, request.wants_stream())))
+        Replay::start(Script::by(move |request, _| {
+            played[&*place(request)].plays(wire, request.wants_stream())
+        }))
     });
     let mut world = World::new();
     let mut calls = Vec::new();
@@ -325,14 +377,21 @@ fn matrix(client: Wire, asynchronous: bool) {
         let what = format!("{name} of {:?} to {client:?}, stream={}", call.provider, call.stream);
         if said.cut && client == Chat && call.stream {
             // How the SDK's own gathering reports an answer that reached its limit.
-            assert_eq!((&result["error"], &result["text"]), (&json!("LengthFinishReasonError"), &json!(said.text)), "{what}: {result}");
+            assert_eq!(
+                (&result["error"], &result["text"]),
+                (&json!("LengthFinishReasonError"), &json!(said.text)),
+                "{what}: {result}"
+            );
             continue;
         }
         assert_eq!(result["ok"], true, "{what}: {result}");
         assert_eq!(result["text"], said.text, "{what}");
         assert_eq!(result["thinking"], said.thinking.map_or("", |(text, _)| text), "{what}: {result}");
-        let tools: Value =
-            said.tools.iter().map(|(id, name, input)| json!({"id": id, "name": name, "input": input})).collect();
+        let tools: Value = said
+            .tools
+            .iter()
+            .map(|(id, name, input)| json!({"id": id, "name": name, "input": input}))
+            .collect();
         assert_eq!(result["tools"], tools, "{what}");
         assert_eq!(result["finish"], said.finish(client), "{what}");
         let (input, output) = match client {
@@ -347,7 +406,11 @@ fn matrix(client: Wire, asynchronous: bool) {
         }
         if let (Chat, Messages, Some((thinking, signature))) = (client, call.provider, said.thinking) {
             let carried = &result["raw"]["choices"][0]["message"]["reasoning_details"][0];
-            assert_eq!((&carried["thinking"], &carried["signature"]), (&json!(thinking), &json!(signature)), "{what}: {result}");
+            assert_eq!(
+                (&carried["thinking"], &carried["signature"]),
+                (&json!(thinking), &json!(signature)),
+                "{what}: {result}"
+            );
         }
     }
     for (wire, replay) in WIRES.iter().zip(&replays) {
@@ -403,7 +466,10 @@ fn a_request_without_a_limit_gets_one_for_anthropic_and_says_so() {
     let disclosed = answer.header("x-penstock-translation");
     assert!(disclosed.contains("max_tokens=") && disclosed.contains("seed=dropped"), "{disclosed}");
     let system = body["system"].to_string();
-    assert!(system.find("One.").is_some_and(|one| system.find("Two.").is_some_and(|two| one < two)), "{system}");
+    assert!(
+        system.find("One.").is_some_and(|one| system.find("Two.").is_some_and(|two| one < two)),
+        "{system}"
+    );
     let dropped = [("field", "seed"), ("fate", "dropped"), ("route", "default/bot")];
     assert_eq!(gateway.settled().sum("penstock_translation_total", &dropped), 1.0);
 }

@@ -34,7 +34,12 @@ fn each_sdk_raises_what_its_users_catch() {
         WIRES.into_iter().flat_map(move |provider| {
             ROWS.iter().flat_map(move |row| {
                 [false, true].map(|stream| {
-                    (format!("m{}-{}-{}-{stream}", row.0, client.short(), provider.short()), provider, row, stream)
+                    (
+                        format!("m{}-{}-{}-{stream}", row.0, client.short(), provider.short()),
+                        provider,
+                        row,
+                        stream,
+                    )
                 })
             })
         })
@@ -55,7 +60,11 @@ fn each_sdk_raises_what_its_users_catch() {
         let results = run("sdk.py", &gateway.url, client, job);
         for ((name, _, row, _), result) in models.iter().zip(&results) {
             let class = if client == Chat { row.1 } else { row.2 };
-            assert_eq!((&result["error"], &result["status"]), (&json!(class), &json!(row.3)), "{name}: {result}");
+            assert_eq!(
+                (&result["error"], &result["status"]),
+                (&json!(class), &json!(row.3)),
+                "{name}: {result}"
+            );
             let body = &result["body"];
             // OpenAI's SDK hands out the inside of `error`, Anthropic's the whole body.
             let error = if client == Chat { body } else { &body["error"] };
@@ -76,18 +85,39 @@ fn errors_of_the_gateway_itself() {
     world.route("bot", &["p"], json!({}));
     let gateway = Gateway::start_with(&world, &["--client-keys-secret", "default/callers"]);
     for client in WIRES {
-        let calls: Vec<_> = ["bot", "bott"].iter().flat_map(|model| [false, true].map(|stream| client.request(model, stream))).collect();
-        let job = |key: &str| json!({"calls": calls, "api_key": key});
-        for (result, model) in run("sdk.py", &gateway.url, client, job("pk-right")).iter().zip(["bot", "bot", "bott", "bott"]) {
-            if model == "bot" {
-                assert_eq!((&result["ok"], &result["text"]), (&json!(true), &json!("an answer")), "{result}");
-            } else {
-                assert_eq!((&result["error"], &result["status"]), (&json!("NotFoundError"), &json!(404)));
-                assert!(result["message"].as_str().is_some_and(|text| text.contains("did you mean bot?")), "{result}");
-            }
+        let ask = |model: &str, stream, key: &str| {
+            let mut request = client.request(model, stream);
+            request["extra_headers"] = match client {
+                Chat => json!({"authorization": format!("Bearer {key}")}),
+                Messages => json!({"x-api-key": key}),
+            };
+            request
+        };
+        let calls: Vec<_> = [("bot", "pk-right"), ("bott", "pk-right"), ("bot", "pk-wrong")]
+            .into_iter()
+            .flat_map(|(model, key)| [false, true].map(|stream| ask(model, stream, key)))
+            .collect();
+        let results = run("sdk.py", &gateway.url, client, json!({"calls": calls}));
+        for result in &results[..2] {
+            assert_eq!((&result["ok"], &result["text"]), (&json!(true), &json!("an answer")), "{result}");
         }
-        for result in run("sdk.py", &gateway.url, client, job("pk-wrong")) {
-            assert_eq!((&result["error"], &result["status"]), (&json!("AuthenticationError"), &json!(401)), "{result}");
+        for result in &results[2..4] {
+            assert_eq!(
+                (&result["error"], &result["status"]),
+                (&json!("NotFoundError"), &json!(404)),
+                "{result}"
+            );
+            assert!(
+                result["message"].as_str().is_some_and(|text| text.contains("did you mean bot?")),
+                "{result}"
+            );
+        }
+        for result in &results[4..] {
+            assert_eq!(
+                (&result["error"], &result["status"]),
+                (&json!("AuthenticationError"), &json!(401)),
+                "{result}"
+            );
         }
     }
 }

@@ -29,7 +29,8 @@ fn play(exchanges: &[Exchange]) -> Replay {
         .map(|exchange| {
             let kind = if exchange.stream { "text/event-stream" } else { "application/json" };
             let behaviour = exchange.behaviour(CHUNK).expect("an answer");
-            let has_type = exchange.response_headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
+            let has_type =
+                exchange.response_headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
             (exchange.id.clone(), if has_type { behaviour } else { behaviour.header("content-type", kind) })
         })
         .collect();
@@ -66,7 +67,9 @@ fn compare(wire: Wire, test: &str) {
     let other = run("sdk.py", &gateway.url, wire.other(), ask(wire.other(), "bot", &exchanges));
     let mut wrong = Vec::new();
     let (mut same, mut translated, mut with_tools, mut with_thinking) = (0, 0, 0, 0);
-    for (exchange, ((direct, through), other)) in exchanges.iter().zip(direct.iter().zip(&through).zip(&other)) {
+    for (exchange, ((direct, through), other)) in
+        exchanges.iter().zip(direct.iter().zip(&through).zip(&other))
+    {
         let id = &exchange.id;
         if let Some(member) = SAME.iter().find(|name| direct[**name] != through[**name]) {
             let (direct, through) = (&direct[*member], &through[*member]);
@@ -86,16 +89,27 @@ fn compare(wire: Wire, test: &str) {
             // OpenAI says so where it was forced to call. Anthropic's clients act on calls by their reason.
             finish = Some(json!("tool_use"));
         }
+        let mut tools = direct["tools"].clone();
+        let old = &direct["raw"]["choices"][0]["message"]["function_call"];
+        if old.is_object() {
+            // A call from before there were tools: it has no id of its own.
+            let input: Value = serde_json::from_str(old["arguments"].as_str().expect("text")).expect("JSON");
+            tools = json!([{"id": other["tools"][0]["id"], "name": old["name"], "input": input}]);
+        }
         let checks = [
             ("ok", &json!(true), &other["ok"]),
             ("text", &direct["text"], &other["text"]),
             ("thinking", &direct["thinking"], &other["thinking"]),
-            ("tools", &direct["tools"], &other["tools"]),
+            ("tools", &tools, &other["tools"]),
             ("finish", finish.as_ref().unwrap_or(&other["finish"]), &other["finish"]),
         ];
         match checks.iter().find(|(_, wanted, got)| wanted != got) {
             Some((member, wanted, got)) => {
-                wrong.push(format!("{id} to {:?}: {member}: {wanted} became {got}: {}", wire.other(), other["message"]));
+                wrong.push(format!(
+                    "{id} to {:?}: {member}: {wanted} became {got}: {}",
+                    wire.other(),
+                    other["message"]
+                ));
             }
             None => translated += 1,
         }
@@ -112,7 +126,12 @@ fn compare(wire: Wire, test: &str) {
 
 /// `None` where the other format has no equal.
 fn finish_for(client: Wire, finish: &str) -> Option<Value> {
-    let table = [("stop", "end_turn"), ("tool_calls", "tool_use"), ("length", "max_tokens"), ("content_filter", "refusal")];
+    let table = [
+        ("stop", "end_turn"),
+        ("tool_calls", "tool_use"),
+        ("length", "max_tokens"),
+        ("content_filter", "refusal"),
+    ];
     let found = table.iter().find_map(|&(chat, messages)| match client {
         Chat => (messages == finish).then_some(chat),
         Messages => (chat == finish).then_some(messages),
@@ -147,7 +166,11 @@ fn recorded_requests_keep_their_shape() {
         world.route("same-bot", &["same"], json!({}));
         let gateway = Gateway::start(&world);
         for exchange in exchanges {
-            let Some(mut request) = exchange.request_json.clone().filter(|request| request["model"].is_string()) else { continue };
+            let Some(mut request) =
+                exchange.request_json.clone().filter(|request| request["model"].is_string())
+            else {
+                continue;
+            };
             request["model"] = json!("same-bot");
             let answer = gateway.call(wire, &request).send().expect("an answer");
             assert_eq!(answer.status, 200, "{}: {}", exchange.id, answer.text());
@@ -166,7 +189,12 @@ fn recorded_requests_keep_their_shape() {
             let answer = gateway.call(wire, &request).send().expect("an answer");
             if answer.status == 400 {
                 // Said openly: the other format has no place for it.
-                assert_eq!(answer.json()["error"].get("code").unwrap_or(&json!("unsupported_by_every_target")), "unsupported_by_every_target", "{}", answer.text());
+                assert_eq!(
+                    answer.json()["error"].get("code").unwrap_or(&json!("unsupported_by_every_target")),
+                    "unsupported_by_every_target",
+                    "{}",
+                    answer.text()
+                );
                 refused += 1;
                 continue;
             }
@@ -183,7 +211,10 @@ fn recorded_requests_keep_their_shape() {
             counts[wire as usize] += 1;
         }
     }
-    eprintln!("{} requests of OpenAI's and {} of Anthropic's format translated, {refused} refused with a reason", counts[0], counts[1]);
+    eprintln!(
+        "{} requests of OpenAI's and {} of Anthropic's format translated, {refused} refused with a reason",
+        counts[0], counts[1]
+    );
 }
 
 /// The last text that a user wrote, as JSON.
@@ -191,7 +222,9 @@ fn last_text(request: &Value) -> String {
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let texts = messages.iter().filter(|message| message["role"] == "user").filter_map(|message| {
         let content = &message["content"];
-        let last = content.as_array().and_then(|blocks| blocks.iter().filter_map(|block| block["text"].as_str()).next_back());
+        let last = content
+            .as_array()
+            .and_then(|blocks| blocks.iter().filter_map(|block| block["text"].as_str()).next_back());
         content.as_str().or(last)
     });
     json!(texts.last().unwrap_or_default()).to_string()

@@ -17,7 +17,11 @@ fn first() -> Said {
         thinking: Some(THINKING),
         redacted: Some(REDACTED),
         text: "Let me look. ",
-        tools: vec![tool("toolu_01Aa", "Wien"), tool("toolu_01Bb", "Bern"), ("toolu_01Cc", "get_time", json!({}))],
+        tools: vec![
+            tool("toolu_01Aa", "Wien"),
+            tool("toolu_01Bb", "Bern"),
+            ("toolu_01Cc", "get_time", json!({})),
+        ],
         cut: false,
     }
 }
@@ -30,16 +34,21 @@ fn is_second(request: &SeenRequest) -> bool {
 /// Tools and thinking on; the first turn of a conversation.
 fn request(client: Wire, model: &str, stream: bool) -> Value {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let mut request = json!({"model": model, "messages": [{"role": "user", "content": "Where is it nicer?"}]});
+    let mut request =
+        json!({"model": model, "messages": [{"role": "user", "content": "Where is it nicer?"}]});
     let names = ["get_weather", "get_time"];
     match client {
         Chat => {
-            request["tools"] = names.map(|name| json!({"type": "function", "function": {"name": name, "parameters": schema}})).into_iter().collect();
+            request["tools"] = names
+                .map(|name| json!({"type": "function", "function": {"name": name, "parameters": schema}}))
+                .into_iter()
+                .collect();
             request["reasoning_effort"] = json!("low");
             request["max_tokens"] = json!(4000);
         }
         Messages => {
-            request["tools"] = names.map(|name| json!({"name": name, "input_schema": schema})).into_iter().collect();
+            request["tools"] =
+                names.map(|name| json!({"name": name, "input_schema": schema})).into_iter().collect();
             request["thinking"] = json!({"type": "enabled", "budget_tokens": 1024});
             request["max_tokens"] = json!(4000);
         }
@@ -97,7 +106,9 @@ fn check_messages(client: Wire, seen: &SeenRequest) {
     assert!(bytes.contains(THINKING.1) && bytes.contains(&json!(THINKING.0).to_string()), "{bytes}");
     let results = messages[2]["content"].as_array().expect("blocks");
     assert_eq!(results.len(), 3);
-    for (result, (id, text)) in results.iter().zip([("toolu_01Aa", "21 °C"), ("toolu_01Bb", "21 °C"), ("toolu_01Cc", "noon")]) {
+    for (result, (id, text)) in
+        results.iter().zip([("toolu_01Aa", "21 °C"), ("toolu_01Bb", "21 °C"), ("toolu_01Cc", "noon")])
+    {
         assert_eq!((&result["type"], &result["tool_use_id"]), (&json!("tool_result"), &json!(id)));
         let content = &result["content"];
         assert_eq!(content.as_str().or(content[0]["text"].as_str()), Some(text), "{result}");
@@ -114,8 +125,13 @@ fn check_chat(client: Wire, seen: &SeenRequest) {
     let got: Vec<_> = calls
         .iter()
         .map(|call| {
-            let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str().expect("text")).expect("JSON");
-            (call["id"].as_str().expect("an id"), call["function"]["name"].as_str().expect("a name"), arguments)
+            let arguments: Value =
+                serde_json::from_str(call["function"]["arguments"].as_str().expect("text")).expect("JSON");
+            (
+                call["id"].as_str().expect("an id"),
+                call["function"]["name"].as_str().expect("a name"),
+                arguments,
+            )
         })
         .collect();
     assert_eq!(got, first().tools);
@@ -123,9 +139,14 @@ fn check_chat(client: Wire, seen: &SeenRequest) {
     assert_eq!(content.as_str().or(content[0]["text"].as_str()), Some("Let me look. "), "{body}");
     // Servers like DeepSeek's want it back.
     assert_eq!(messages[1]["reasoning_content"], THINKING.0, "{client:?}: {body}");
-    for (result, (id, text)) in messages[2..].iter().zip([("toolu_01Aa", "21 °C"), ("toolu_01Bb", "21 °C"), ("toolu_01Cc", "noon")]) {
+    for (result, (id, text)) in
+        messages[2..].iter().zip([("toolu_01Aa", "21 °C"), ("toolu_01Bb", "21 °C"), ("toolu_01Cc", "noon")])
+    {
         let content = &result["content"];
-        assert_eq!((&result["tool_call_id"], content.as_str().or(content[0]["text"].as_str())), (&json!(id), Some(text)));
+        assert_eq!(
+            (&result["tool_call_id"], content.as_str().or(content[0]["text"].as_str())),
+            (&json!(id), Some(text))
+        );
     }
 }
 
@@ -148,7 +169,8 @@ fn the_second_turn_brings_back_what_the_first_one_said() {
     let gateway = Gateway::start(&world);
     for client in WIRES {
         let calls = WIRES.into_iter().flat_map(|wire| {
-            [false, true].map(|stream| request(client, &format!("{}-{}", client.short(), wire.short()), stream))
+            [false, true]
+                .map(|stream| request(client, &format!("{}-{}", client.short(), wire.short()), stream))
         });
         for turns in talk(&gateway, client, calls.collect()) {
             assert_eq!(text(client, &turns[0]), "Let me look. ", "{turns}");
@@ -172,35 +194,49 @@ fn the_second_turn_brings_back_what_the_first_one_said() {
 /// some servers take, does not go along.
 #[test]
 fn reasoning_does_not_go_to_another_issuer() {
-    for (client, stream) in WIRES.into_iter().flat_map(|client| [false, true].map(|stream| (client, stream))) {
-        for from in WIRES {
-            let to = from.other();
-            let refuse_second = move |request: &SeenRequest| match is_second(request) {
-                true => Behaviour::status(503, "closed"),
-                false => first().plays(from, request.wants_stream()),
-            };
-            let first_replay = Replay::start(Script::by(move |request, _| refuse_second(request)));
-            let second_replay = Replay::start(Script::by(move |request, _| {
-                Said { text: SECOND, ..Said::default() }.plays(to, request.wants_stream())
-            }));
-            let mut world = World::new();
-            world.pool_of("one", provider(from, &from.endpoint(&first_replay.url(), "x")));
-            // OpenAI itself, which refuses members that it does not know.
-            world.pool("two", to, &to.endpoint(&second_replay.url(), "x"));
-            world.route("bot", &["one", "two"], json!({}));
-            let gateway = Gateway::start(&world);
-            let turns = talk(&gateway, client, vec![request(client, "bot", stream)]).remove(0);
+    // The provider of the first turn is closed for the second.
+    let closing = WIRES.map(|wire| {
+        Replay::start(Script::by(move |request, _| match is_second(request) {
+            true => Behaviour::status(503, "closed"),
+            false => first().plays(wire, request.wants_stream()),
+        }))
+    });
+    let second = Said { text: SECOND, ..Said::default() };
+    let taking_over = WIRES.map(|wire| {
+        let second = second.clone();
+        Replay::start(Script::by(move |request, _| second.plays(wire, request.wants_stream())))
+    });
+    let mut world = World::new();
+    for (client, from) in WIRES.into_iter().flat_map(|client| WIRES.map(|from| (client, from))) {
+        let (id, to) = (format!("{}-{}", client.short(), from.short()), from.other());
+        let (one, two) = (format!("{id}-one"), format!("{id}-two"));
+        world.pool_of(&one, provider(from, &from.endpoint(&closing[from as usize].url(), &id)));
+        // OpenAI itself, which refuses members that it does not know.
+        world.pool(&two, to, &to.endpoint(&taking_over[to as usize].url(), &id));
+        world.route(&id, &[&one, &two], json!({}));
+    }
+    let gateway = Gateway::start(&world);
+    for client in WIRES {
+        let calls = WIRES.into_iter().flat_map(|from| {
+            [false, true]
+                .map(|stream| request(client, &format!("{}-{}", client.short(), from.short()), stream))
+        });
+        for turns in talk(&gateway, client, calls.collect()) {
             assert_eq!(text(client, &turns[1]), SECOND, "{turns}");
-
-            let what = format!("{client:?}, stream={stream}, from {from:?} to {to:?}");
-            let [seen] = &second_replay.requests()[..] else { panic!("{what}: one request") };
-            let bytes = String::from_utf8_lossy(&seen.body);
-            assert!(bytes.contains("toolu_01Aa") && bytes.contains("Let me look. "), "{what}: {bytes}");
-            for member in ["reasoning_content", "reasoning_details", "thinking\":", "\"signature\"", "redacted_thinking", THINKING.1, REDACTED] {
-                let own = to == Messages && member == "thinking\":" && seen.json()["thinking"].is_object();
-                let in_messages = seen.json()["messages"].to_string().contains(member);
-                assert!(!in_messages, "{what}: {member} in {bytes}");
-                assert!(own || !bytes.contains(member), "{what}: {member} in {bytes}");
+        }
+    }
+    for (to, replay) in WIRES.iter().zip(&taking_over) {
+        let seen = replay.requests();
+        assert_eq!(seen.len(), 4);
+        for request in seen {
+            let bytes = String::from_utf8_lossy(&request.body);
+            let what = format!("{} to {to:?}: {bytes}", place(&request));
+            assert!(bytes.contains("toolu_01Aa") && bytes.contains("Let me look. "), "{what}");
+            let messages = request.json()["messages"].to_string();
+            for member in
+                ["reasoning_content", "reasoning_details", "thinking", "signature", THINKING.1, REDACTED]
+            {
+                assert!(!messages.contains(member), "{member} in {what}");
             }
         }
     }
