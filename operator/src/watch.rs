@@ -9,7 +9,6 @@ use futures_util::StreamExt;
 use k8s_openapi::serde::de::DeserializeOwned;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use kube::runtime::utils::StreamBackoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use penstock_crds::{ModelRoute, ProviderPool};
@@ -114,8 +113,8 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let store = writer.as_reader();
-    let events = watcher(api, watcher::Config::default());
-    let mut events = Box::pin(StreamBackoff::new(events, Backoff::api()));
+    let mut events = Box::pin(watcher(api, watcher::Config::default()));
+    let mut backoff = Backoff::api();
     let mut last_error = String::new();
     while let Some(event) = events.next().await {
         let event = match event {
@@ -124,10 +123,15 @@ where
             Err(watcher::Error::WatchError(status)) if status.code == 410 => continue,
             Err(error) => {
                 complain(&K::plural(&()), &error, &mut last_error);
+                tokio::time::sleep(backoff.next().unwrap_or_default()).await;
                 continue;
             }
         };
-        last_error.clear();
+        // Each try begins with `Init`, also one that fails: only what comes after it is a success.
+        if !matches!(event, Event::Init) {
+            backoff = Backoff::api();
+            last_error.clear();
+        }
         let compiles_differently = match &event {
             Event::Apply(object) => !is_same_spec(&store, object),
             Event::Delete(_) | Event::InitDone => true,

@@ -12,8 +12,10 @@ const TEXT: &str = "one two three four five six";
 /// What has been said when it breaks.
 const SAID: &str = "one two three ";
 
+type Plays = fn(Wire) -> Behaviour;
+
 /// What happens behind the third word.
-const ROWS: &[(&str, fn(Wire) -> Behaviour)] = &[
+const ROWS: &[(&str, Plays)] = &[
     ("cut", |wire| Behaviour::sse(wire.events(TEXT)).end(End::CutAfter(wire.preamble() + 3))),
     ("ended", |wire| said(wire, [])),
     ("stalled", |wire| Behaviour::sse(wire.events(TEXT)).end(End::HangAfter(wire.preamble() + 3))),

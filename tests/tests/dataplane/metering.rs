@@ -153,9 +153,7 @@ fn an_answer_without_usage_is_unmetered_and_not_free() {
             let events = wire.events("an answer").into_iter().filter_map(|event| {
                 let Ok(mut data) = serde_json::from_str::<Value>(&event.data) else { return Some(event) };
                 let only_usage = data["choices"].as_array().is_some_and(Vec::is_empty);
-                for of in [&mut data] {
-                    of.as_object_mut()?.remove("usage");
-                }
+                data.as_object_mut()?.remove("usage");
                 if let Some(message) = data.get_mut("message").and_then(Value::as_object_mut) {
                     message.remove("usage");
                 }

@@ -87,10 +87,8 @@ fn errors_of_the_gateway_itself() {
     for client in WIRES {
         let ask = |model: &str, stream, key: &str| {
             let mut request = client.request(model, stream);
-            request["extra_headers"] = match client {
-                Chat => json!({"authorization": format!("Bearer {key}")}),
-                Messages => json!({"x-api-key": key}),
-            };
+            // Both SDKs send their key like this.
+            request["extra_headers"] = json!({"Authorization": format!("Bearer {key}")});
             request
         };
         let calls: Vec<_> = [("bot", "pk-right"), ("bott", "pk-right"), ("bot", "pk-wrong")]

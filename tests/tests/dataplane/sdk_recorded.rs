@@ -220,12 +220,12 @@ fn recorded_requests_keep_their_shape() {
 /// The last text that a user wrote, as JSON.
 fn last_text(request: &Value) -> String {
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let texts = messages.iter().filter(|message| message["role"] == "user").filter_map(|message| {
+    let mut texts = messages.iter().filter(|message| message["role"] == "user").filter_map(|message| {
         let content = &message["content"];
         let last = content
             .as_array()
             .and_then(|blocks| blocks.iter().filter_map(|block| block["text"].as_str()).next_back());
         content.as_str().or(last)
     });
-    json!(texts.last().unwrap_or_default()).to_string()
+    json!(texts.next_back().unwrap_or_default()).to_string()
 }
