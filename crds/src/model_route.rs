@@ -125,7 +125,7 @@ impl Default for Failover {
 /// A class of failure that another target may mend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum FailoverReason {
-    /// DNS, connection refused or reset before an answer, TLS.
+    /// DNS, TLS, a connection that is refused, or that breaks before the answer began.
     Connect,
     /// No connection, no first token, or silence for too long; also 408.
     Timeout,

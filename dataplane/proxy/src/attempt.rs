@@ -20,7 +20,7 @@ use penstock_llm::{
     Usage,
 };
 
-use crate::health::{Admission, Key, KeyRing};
+use crate::health::{Admission, AllRest, Key, KeyRing, RestReason};
 use crate::metrics::{AttemptResult, SkipReason};
 use crate::pump::{Fault, Pump, Source, Writer};
 use crate::runtime::{Candidate, Route, Via};
@@ -157,9 +157,12 @@ pub struct Permit {
 
 impl Permit {
     pub fn ask(target: &Arc<Candidate>, now: Instant) -> Result<Self, (SkipReason, Duration)> {
-        if !target.keys.any_awake(now) {
-            let wait = target.keys.pick(now, &mut rand::rng()).err().unwrap_or_default();
-            return Err((SkipReason::KeysResting, wait));
+        if let Err(AllRest { left, reason }) = target.keys.pick(now, &mut rand::rng()) {
+            let reason = match reason {
+                RestReason::RateLimited => SkipReason::KeysResting,
+                RestReason::Refused => SkipReason::KeysRefused,
+            };
+            return Err((reason, left));
         }
         match target.breaker.admit(now) {
             Admission::Admitted | Admission::Probe => Ok(Self { target: target.clone(), settled: false }),
@@ -577,16 +580,25 @@ impl Failure {
         Self::new(FailoverReason::Timeout, ErrorKind::Timeout, 504, "provider_timeout", message)
     }
 
-    fn keys_rest(wait: Duration) -> Self {
-        let message = "every key of the provider rests after a 429".to_owned();
-        let mut failure = Self::new(
-            FailoverReason::RateLimited,
-            ErrorKind::RateLimited,
-            429,
-            "rate_limit_exceeded",
-            message,
-        );
-        failure.wait = Some(wait);
+    /// Between the permit and the attempt another request met a 429 or a 401 with the last key.
+    fn keys_rest(all_rest: AllRest) -> Self {
+        let mut failure = match all_rest.reason {
+            RestReason::RateLimited => Self::new(
+                FailoverReason::RateLimited,
+                ErrorKind::RateLimited,
+                429,
+                "rate_limit_exceeded",
+                "every key of the provider rests after a 429".to_owned(),
+            ),
+            RestReason::Refused => Self::new(
+                FailoverReason::ServerError,
+                ErrorKind::Credentials,
+                502,
+                "provider_credentials",
+                "the provider refused the gateway's credentials".to_owned(),
+            ),
+        };
+        failure.wait = Some(all_rest.left);
         failure
     }
 
@@ -610,8 +622,10 @@ impl Failure {
     /// Rests the key that met this failure.
     fn account_to(self, key: &Key) -> Self {
         match self.kind {
-            ErrorKind::RateLimited => key.rest(Instant::now(), self.wait),
-            ErrorKind::Credentials => key.rest(Instant::now(), Some(REFUSED_KEY_REST)),
+            ErrorKind::RateLimited => key.rest(Instant::now(), RestReason::RateLimited, self.wait),
+            ErrorKind::Credentials => {
+                key.rest(Instant::now(), RestReason::Refused, Some(REFUSED_KEY_REST));
+            }
             _ => {}
         }
         self

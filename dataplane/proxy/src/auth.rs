@@ -28,21 +28,24 @@ impl Callers {
             Self::Open => return true,
             Self::Keys(keys) => keys,
         };
-        let Some(presented) = presented_key(headers) else { return false };
-        let hash: [u8; 32] = Sha256::digest(presented).into();
         // Every key is compared, so that the time does not tell which one was close.
-        let found = keys.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&hash));
+        let found = presented_keys(headers).fold(Choice::from(0), |found, presented| {
+            let hash: [u8; 32] = Sha256::digest(presented).into();
+            keys.iter().fold(found, |found, key| found | key.ct_eq(&hash))
+        });
         found.into()
     }
 }
 
-/// The key of `Authorization: Bearer` (OpenAI's SDKs) or `x-api-key` (Anthropic's).
-fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
+/// The keys of `Authorization: Bearer` (OpenAI's SDKs) and `x-api-key` (Anthropic's). Some clients send both, one of
+/// them a leftover from their environment.
+fn presented_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
     });
-    bearer.or_else(|| headers.get("x-api-key").map(|value| value.as_bytes())).map(<[u8]>::trim_ascii)
+    let api_key = headers.get("x-api-key").map(|value| value.as_bytes());
+    [bearer, api_key].into_iter().flatten().map(<[u8]>::trim_ascii)
 }
 
 fn parse_hash(hex: &str) -> Option<[u8; 32]> {
@@ -75,6 +78,9 @@ mod tests {
         assert!(callers.admit(&headers("authorization", "Bearer team-a-key")));
         assert!(callers.admit(&headers("authorization", "bearer  team-b-key")));
         assert!(callers.admit(&headers("x-api-key", "team-b-key")));
+        let mut both = headers("authorization", "Bearer leftover");
+        both.insert("x-api-key", "team-a-key".parse().unwrap());
+        assert!(callers.admit(&both));
         for (name, value) in [
             ("authorization", "Bearer team-a-ke"),
             ("authorization", "Basic team-a-key"),

@@ -157,14 +157,31 @@ impl Breaker {
     }
 }
 
-/// Until when a key is left alone.
+/// Until when a key is left alone, and why.
 #[derive(Default)]
-pub struct Rest(Mutex<Option<Instant>>);
+pub struct Rest(Mutex<Option<(Instant, RestReason)>>);
+
+/// What a provider said of a key that rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestReason {
+    RateLimited,
+    /// It does not take the key (any more).
+    Refused,
+}
+
+/// No key of a provider can be used now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllRest {
+    /// Until the first one is back.
+    pub left: Duration,
+    /// `Refused` only where every key was.
+    pub reason: RestReason,
+}
 
 impl Rest {
-    fn left(&self, now: Instant) -> Option<Duration> {
-        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        until.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero())
+    fn left(&self, now: Instant) -> Option<(Duration, RestReason)> {
+        let (until, reason) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        until.checked_duration_since(now).filter(|left| !left.is_zero()).map(|left| (left, reason))
     }
 }
 
@@ -181,23 +198,30 @@ pub struct Key {
 }
 
 impl Key {
-    /// The provider said to wait, for so long where it said how long.
-    pub fn rest(&self, now: Instant, wait: Option<Duration>) {
+    /// Leaves the key alone, for as long as the provider said where it said how long.
+    pub fn rest(&self, now: Instant, reason: RestReason, wait: Option<Duration>) {
         let until = now + wait.unwrap_or(DEFAULT_REST).min(LONGEST_REST);
         let mut rest = self.rest.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *rest = Some(rest.map_or(until, |before| before.max(until)));
+        if rest.is_none_or(|(before, _)| before < until) {
+            *rest = Some((until, reason));
+        }
     }
 }
 
 impl KeyRing {
-    /// A key that does not rest, by weight; or how long until the first one is back.
-    pub fn pick(&self, now: Instant, rng: &mut impl Rng) -> Result<&Key, Duration> {
-        let mut shortest = LONGEST_REST;
+    /// A key that does not rest, by weight.
+    pub fn pick(&self, now: Instant, rng: &mut impl Rng) -> Result<&Key, AllRest> {
+        let mut all_rest = AllRest { left: LONGEST_REST, reason: RestReason::Refused };
         let mut awake = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
             match key.rest.left(now) {
                 None => awake.push(key),
-                Some(left) => shortest = shortest.min(left),
+                Some((left, reason)) => {
+                    all_rest.left = all_rest.left.min(left);
+                    if reason == RestReason::RateLimited {
+                        all_rest.reason = reason;
+                    }
+                }
             }
         }
         let total: u64 = awake.iter().map(|key| u64::from(key.weight)).sum();
@@ -208,7 +232,7 @@ impl KeyRing {
                 Some(rest) => at = rest,
             }
         }
-        awake.first().copied().ok_or(shortest)
+        awake.first().copied().ok_or(all_rest)
     }
 
     pub fn any_awake(&self, now: Instant) -> bool {
@@ -329,10 +353,11 @@ mod tests {
         }
         assert!((2800..3200).contains(&first), "{first} of 4000 went to the key of weight 3");
 
-        ring.keys[0].rest(now, Some(Duration::from_secs(7)));
+        ring.keys[0].rest(now, RestReason::RateLimited, Some(Duration::from_secs(7)));
         assert_eq!(ring.pick(now, &mut rng).ok().unwrap().value.as_ref().unwrap().expose(), "key-1");
-        ring.keys[1].rest(now, Some(Duration::from_secs(3)));
-        assert_eq!(ring.pick(now, &mut rng).err(), Some(Duration::from_secs(3)));
+        ring.keys[1].rest(now, RestReason::Refused, Some(Duration::from_secs(3)));
+        let all_rest = AllRest { left: Duration::from_secs(3), reason: RestReason::RateLimited };
+        assert_eq!(ring.pick(now, &mut rng).err(), Some(all_rest));
         assert!(ring.pick(now + Duration::from_secs(4), &mut rng).is_ok());
     }
 
@@ -343,7 +368,7 @@ mod tests {
         let now = Instant::now();
         let mut with_key = keys(&[1]);
         let old = book.key_ring("p", "o", &with_key);
-        old.keys[0].rest(now, None);
+        old.keys[0].rest(now, RestReason::Refused, None);
         assert!(book.key_ring("p", "o", &with_key).pick(now, &mut rng).is_err(), "survives a swap");
         with_key[0].value = Secret::new("rotated".into());
         assert!(book.key_ring("p", "o", &with_key).pick(now, &mut rng).is_ok());

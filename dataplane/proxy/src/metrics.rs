@@ -72,7 +72,7 @@ descriptions! {
         "Requests that left this target for another one, by the class of failure.";
     SKIPPED = "penstock_targets_skipped_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "reason"],
-        "Targets passed over without an attempt: breaker_open, keys_resting, cannot_translate.";
+        "Targets passed over without an attempt: breaker_open, keys_resting (429), keys_refused (401), cannot_translate.";
     TRANSLATION = "penstock_translation_total", Counter, &["route", "pool", "provider", "field", "fate"],
         "Request fields that were not simply mapped: emulated, clamped or dropped.";
     BREAKER = "penstock_breaker_state", Gauge, &["pool", "provider", "gen_ai_request_model"],
@@ -190,16 +190,18 @@ impl AttemptResult {
 pub enum SkipReason {
     BreakerOpen,
     KeysResting,
+    KeysRefused,
     CannotTranslate,
 }
 
 impl SkipReason {
-    const ALL: [Self; 3] = [Self::BreakerOpen, Self::KeysResting, Self::CannotTranslate];
+    const ALL: [Self; 4] = [Self::BreakerOpen, Self::KeysResting, Self::KeysRefused, Self::CannotTranslate];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::BreakerOpen => "breaker_open",
             Self::KeysResting => "keys_resting",
+            Self::KeysRefused => "keys_refused",
             Self::CannotTranslate => "cannot_translate",
         }
     }

@@ -341,6 +341,9 @@ impl Skip {
         match self.reason {
             SkipReason::BreakerOpen => format!("not tried, it failed too often; next try in {seconds} s"),
             SkipReason::KeysResting => format!("not tried, every key rests after a 429 for {seconds} s"),
+            SkipReason::KeysRefused => {
+                format!("not tried, the provider refused every key of the gateway; next try in {seconds} s")
+            }
             SkipReason::CannotTranslate => {
                 format!("not tried, it cannot do what the request asks: {}", self.why)
             }

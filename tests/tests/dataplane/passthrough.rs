@@ -171,7 +171,7 @@ fn only_allowed_headers_reach_a_provider() {
         let answer = gateway
             .call(client, &request)
             .header(key.0, &key.1)
-            .header("cookie", "session=tell-tale")
+            .header("cookie", "id=tell-tale")
             .header("x-forwarded-for", "tell-tale")
             .header("forwarded", "for=tell-tale")
             .header("proxy-authorization", "Basic tell-tale")
