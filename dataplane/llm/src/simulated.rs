@@ -97,8 +97,8 @@ impl Answer {
     fn write(&mut self, request: &Request, reply: Option<&str>, ordinal: u64) {
         let last = request.messages.last();
         let asked = last.map(text_of).unwrap_or_default();
-        let id = Some(format!("sim-{ordinal}"));
-        self.events.push(Event::Start { id, model: Some(request.model.clone()), created: None });
+        // No id: it would come again after each restart, and the encoders make a unique one.
+        self.events.push(Event::Start { id: None, model: Some(request.model.clone()), created: None });
         if matches!(&request.reasoning, Some(reasoning) if *reasoning != Reasoning::Off) {
             self.say("Simulated reasoning about the question.", Event::Reasoning);
             self.reasoning = self.output;

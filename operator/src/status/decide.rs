@@ -23,6 +23,21 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// After a restart of the operator, before its proxies are back: not to have heard of a proxy is no proof that
+    /// it serves this generation. `before` is how many there were.
+    pub fn until_fleet_is_back(mut self, before: usize, fleet: usize) -> Self {
+        if fleet < before && self.conditions[2].status == "True" {
+            self.conditions[2] = programmed_false(
+                reason::PENDING,
+                format!(
+                    "{fleet}/{before} proxies acknowledged; the operator has just started, and the others are not back yet"
+                ),
+            );
+            self.proxies = Some(format!("{fleet}/{before}"));
+        }
+        self
+    }
+
     pub fn programmed(&self) -> &WantedCondition {
         &self.conditions[2]
     }
@@ -158,6 +173,23 @@ fn cut(mut message: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restarted_operator_waits_for_the_proxies_that_it_knew() {
+        let condition = |r#type| condition_of(r#type, "True", "Good", String::new());
+        let wanted = Wanted {
+            generation: 1,
+            conditions: [condition("Accepted"), condition("ResolvedRefs"), condition("Programmed")],
+            proxies: Some("1/1".into()),
+            last_proxy_error: None,
+            summary: None,
+        };
+        let held = wanted.clone().until_fleet_is_back(2, 1);
+        assert_eq!((held.programmed().status, held.programmed().reason), ("False", reason::PENDING));
+        assert_eq!(held.proxies.as_deref(), Some("1/2"));
+        assert_eq!(wanted.clone().until_fleet_is_back(1, 1), wanted);
+        assert_eq!(wanted.clone().until_fleet_is_back(0, 1), wanted, "a first start has nobody to wait for");
+    }
     use crate::compile::Fragment;
 
     fn object(since: u64) -> Published {

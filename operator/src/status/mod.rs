@@ -111,6 +111,8 @@ struct Work {
     /// The fleet at the last pass.
     fleet: Vec<Follower>,
     settling: bool,
+    /// How many proxies there were before this operator started, as the objects' status has it.
+    fleet_before: Option<usize>,
 }
 
 impl Work {
@@ -119,6 +121,7 @@ impl Work {
             settled_at,
             fleet: Vec::new(),
             settling: true,
+            fleet_before: None,
             queue: VecDeque::new(),
             writes: JoinSet::new(),
             in_flight: HashSet::new(),
@@ -222,6 +225,12 @@ impl Object {
     }
 }
 
+/// The largest fleet that a status speaks of: the `3` of `2/3`.
+fn fleet_of(objects: &[Object]) -> usize {
+    let of = |object: &Object| object.status()?.proxies.as_ref()?.split_once('/')?.1.parse().ok();
+    objects.iter().filter_map(of).max().unwrap_or_default()
+}
+
 /// One look at everything: what should be said, what is said, and a write for what differs.
 fn pass(
     writer: &StatusWriter,
@@ -233,9 +242,13 @@ fn pass(
     let objects = objects(&writer.stores);
     work.forget_deleted(&objects);
     work.queue.clear();
+    let fleet_before = *work.fleet_before.get_or_insert_with(|| fleet_of(&objects));
     let mut counts = BTreeMap::new();
     for object in objects {
-        let Some(wanted) = wanted(&object, published, fleet) else { continue };
+        let Some(mut wanted) = wanted(&object, published, fleet) else { continue };
+        if now < work.settled_at {
+            wanted = wanted.until_fleet_is_back(fleet_before, fleet.len());
+        }
         count(&mut counts, object.key.kind, &wanted);
         if !says(object.status(), &wanted) && work.may_write(&object, &wanted, now) {
             work.queue.push_back((object, wanted));

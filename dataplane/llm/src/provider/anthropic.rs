@@ -44,8 +44,4 @@ impl Provider for Anthropic {
     fn serves(&self, model: &str) -> bool {
         model.starts_with("claude-")
     }
-
-    fn is_reasoning_model(&self, _model: &str) -> bool {
-        false
-    }
 }

@@ -24,22 +24,32 @@ pub trait Provider: Debug + Send + Sync {
     fn format(&self) -> Option<Format>;
 
     /// Base URL when the pool gives none.
-    fn default_endpoint(&self) -> Option<&'static str>;
+    fn default_endpoint(&self) -> Option<&'static str> {
+        None
+    }
 
     /// URL of a generation request below this base URL (which may end in a slash).
     fn url(&self, endpoint: &str) -> String;
 
     /// Name and value of the header that carries the key.
-    fn auth_header(&self, key: &str) -> (&'static str, String);
+    fn auth_header(&self, key: &str) -> (&'static str, String) {
+        ("authorization", format!("Bearer {key}"))
+    }
 
     /// Headers that every request carries, unless the client sent an allowed one of the same name.
-    fn fixed_headers(&self) -> &'static [(&'static str, &'static str)];
+    fn fixed_headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
 
     /// Names (lower case) of client headers that pass through when the client speaks the provider's format.
-    fn passed_headers(&self) -> &'static [&'static str];
+    fn passed_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Is this a model of the provider's own? Used where a pool lists no models.
-    fn serves(&self, model: &str) -> bool;
+    fn serves(&self, _model: &str) -> bool {
+        false
+    }
 
     /// What an answer with an error status means. The default asks the dialect.
     fn classify(&self, status: u16, body: &[u8]) -> UpstreamError {
@@ -47,7 +57,9 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Does this model refuse `max_tokens` and the sampling parameters, as OpenAI's reasoning models do?
-    fn is_reasoning_model(&self, model: &str) -> bool;
+    fn is_reasoning_model(&self, _model: &str) -> bool {
+        false
+    }
 
     /// May an assistant message carry `reasoning_content`? DeepSeek and its like need it back in tool loops,
     /// OpenAI answers 400 to it.

@@ -27,14 +27,6 @@ impl Provider for OpenAI {
         join_versioned(endpoint, "/chat/completions")
     }
 
-    fn auth_header(&self, key: &str) -> (&'static str, String) {
-        ("authorization", format!("Bearer {key}"))
-    }
-
-    fn fixed_headers(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
     /// Not `openai-organization` and `openai-project`: they select an account, and the account is the key's.
     fn passed_headers(&self) -> &'static [&'static str] {
         &["openai-beta"]

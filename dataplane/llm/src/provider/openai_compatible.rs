@@ -20,32 +20,8 @@ impl Provider for OpenAICompatible {
         Some(Format::Chat)
     }
 
-    fn default_endpoint(&self) -> Option<&'static str> {
-        None
-    }
-
     fn url(&self, endpoint: &str) -> String {
         join_versioned(endpoint, "/chat/completions")
-    }
-
-    fn auth_header(&self, key: &str) -> (&'static str, String) {
-        ("authorization", format!("Bearer {key}"))
-    }
-
-    fn fixed_headers(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
-    fn passed_headers(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn serves(&self, _model: &str) -> bool {
-        false
-    }
-
-    fn is_reasoning_model(&self, _model: &str) -> bool {
-        false
     }
 
     fn takes_reasoning_content(&self) -> bool {
