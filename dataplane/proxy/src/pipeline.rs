@@ -374,10 +374,11 @@ fn every_target_failed(
     let mut exit: Exit = match best.map(|i| failures.swap_remove(i).1) {
         Some(failure) => {
             let alone = account.len() == 1;
-            let message = if alone {
-                failure.message
-            } else {
-                format!("{}; tried: {}", failure.message, account.join("; "))
+            // What a provider says of the request itself is passed on as it is; any other failure names its target.
+            let message = match (alone, failure.reason) {
+                (true, None) => failure.message,
+                (true, Some(_)) => account.concat(),
+                (false, _) => format!("{}; tried: {}", failure.message, account.join("; ")),
             };
             let error =
                 ClientError { status: failure.status, code: failure.code, param: failure.param, message };
