@@ -1,5 +1,6 @@
 //! `penstock up` as a process: it answers, shows the failover, reloads, and keeps what was good.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -27,6 +28,8 @@ spec: {models: [{name: bot}], rules: [{name: all, targets: [{pool: sim, model: m
 struct Up {
     child: Child,
     lines: Receiver<String>,
+    /// Lines that nobody has asked for yet: standard output and standard error come in no order.
+    unclaimed: RefCell<Vec<String>>,
     address: String,
 }
 
@@ -53,20 +56,23 @@ impl Up {
                 }
             });
         }
-        let mut up = Self { child, lines, address: String::new() };
+        let mut up = Self { child, lines, unclaimed: RefCell::default(), address: String::new() };
         let listening = up.line("listening on http://");
         up.address = listening.split("http://").nth(1).unwrap().to_owned();
         up
     }
 
-    /// The next line that contains `text`.
+    /// Waits for a line that contains `text`; each line is given out once.
     fn line(&self, text: &str) -> String {
-        let mut seen = Vec::new();
+        let mut unclaimed = self.unclaimed.borrow_mut();
+        if let Some(at) = unclaimed.iter().position(|line| line.contains(text)) {
+            return unclaimed.remove(at);
+        }
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(text) => return line,
-                Ok(line) => seen.push(line),
-                Err(error) => panic!("no line with {text:?} ({error}); there were {seen:#?}"),
+                Ok(line) => unclaimed.push(line),
+                Err(error) => panic!("no line with {text:?} ({error}); there were {unclaimed:#?}"),
             }
         }
     }
