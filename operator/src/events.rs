@@ -17,9 +17,6 @@ use crate::status::WantedCondition;
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
 
-/// Leaves room for the time in the Event's own name, which has 253 characters at most.
-const LONGEST_NAME: usize = 220;
-
 /// Writes an Event for a changed condition, where it is worth one. A failure is logged and forgotten: the condition
 /// has the same words.
 pub async fn publish(client: &Client, regarding: &ObjectReference, changed: &WantedCondition) {
@@ -51,7 +48,7 @@ fn event(
     type_: &'static str,
     now: Timestamp,
 ) -> Event {
-    let name: String = regarding.name.as_deref().unwrap_or_default().chars().take(LONGEST_NAME).collect();
+    let name = regarding.name.as_deref().unwrap_or_default();
     let mut note = changed.message.clone();
     if note.len() > LONGEST_NOTE {
         note.truncate(note.floor_char_boundary(LONGEST_NOTE - 3));
