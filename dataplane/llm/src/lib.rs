@@ -6,6 +6,7 @@
 //!
 //! Hub and spoke: a dialect decodes and encodes one wire format, in both directions, through [`message`].
 
+pub mod catalogue;
 pub mod collect;
 pub mod dialect;
 pub mod envelope;
