@@ -1,5 +1,7 @@
 //! Whose fault it is, and what the client gets to read.
 
+use std::time::Duration;
+
 /// What went wrong upstream, independent of how a provider words it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -36,6 +38,8 @@ pub struct UpstreamError {
     pub param: Option<String>,
     /// The provider's message; never holds a credential of ours.
     pub message: String,
+    /// How long the provider asks to wait, where its body says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// The client's request cannot be read. Becomes a 400 in the client's format.

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use crate::Format;
+use crate::field::Field;
+
 /// What became of a field that was not simply mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fate {
@@ -30,20 +33,33 @@ impl Fate {
 /// One field and its fate. Each (field, fate) stands once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// A field name of the client's format; list positions are left out (`messages[].name`), so that the
-    /// set of names is bounded by the code and not by the client.
+    /// A field name of the client's format, see [`Field::name`].
     pub field: &'static str,
     pub fate: Fate,
 }
 
-/// The entries of one attempt, in the order they arose.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The entries of one attempt, in the order they arose, in the words of the client's format.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ledger {
+    client: Format,
     entries: Vec<Entry>,
 }
 
 impl Ledger {
-    pub fn note(&mut self, field: &'static str, fate: Fate) {
+    pub fn new(client: Format) -> Self {
+        Self { client, entries: Vec::new() }
+    }
+
+    pub fn note(&mut self, field: Field, fate: Fate) {
+        self.add(field.name(self.client), fate);
+    }
+
+    /// What was dropped, first of all that the client must hear of it in a strict route.
+    pub fn dropped(&self) -> impl Iterator<Item = &'static str> {
+        self.entries.iter().filter(|entry| entry.fate == Fate::Dropped).map(|entry| entry.field)
+    }
+
+    fn add(&mut self, field: &'static str, fate: Fate) {
         let entry = Entry { field, fate };
         if !self.entries.contains(&entry) {
             self.entries.push(entry);
@@ -53,7 +69,7 @@ impl Ledger {
     /// Adds what another ledger of the same attempt noted.
     pub fn merge(&mut self, other: &Self) {
         for entry in &other.entries {
-            self.note(entry.field, entry.fate);
+            self.add(entry.field, entry.fate);
         }
     }
 

@@ -1,7 +1,7 @@
 //! LLM wire formats, as pure code: bytes in, typed neutral messages between, bytes out.
 //!
-//! Owns: dialects (OpenAI chat completions, Anthropic Messages), provider types, SSE framing, the ledger of
-//! what happened to each field, and the simulated provider's answers.
+//! Owns: dialects, provider types, framing of streams, the catalogue of models, the ledger of what happened to each
+//! field, and the simulated provider's answers.
 //! Refuses to know: sockets, clocks, tasks, Kubernetes, configuration.
 //!
 //! Hub and spoke: a dialect decodes and encodes one wire format, in both directions, through [`message`].
@@ -11,14 +11,20 @@ pub mod collect;
 pub mod dialect;
 pub mod envelope;
 pub mod error;
+mod eventstream;
+pub mod field;
+pub mod framing;
 pub mod ledger;
 pub mod message;
 pub mod provider;
 pub mod simulated;
 pub mod sse;
+pub mod translate;
 
 pub use collect::collect;
 pub use dialect::{Dialect, Format, Reply, StreamDecoder, StreamEncoder, Upstream};
 pub use error::{BadRequest, Broken, ClientError, ErrorKind, Refused, UpstreamError};
+pub use field::Field;
+pub use framing::{Frame, Frames, Framing};
 pub use ledger::{Fate, Ledger};
 pub use message::{Event, FinishReason, Request, Response, Usage};

@@ -25,7 +25,26 @@ pub struct Request {
     /// The client's end user.
     pub user: Option<String>,
     pub reasoning: Option<Reasoning>,
+    /// The client asked for reasoning by Penstock's own `thinking_mode`; the ledger names that field then.
+    pub thinking_mode: Option<bool>,
     pub response_format: Option<ResponseFormat>,
+    /// Answers to write, OpenAI's `n`.
+    pub n: Option<u64>,
+    pub seed: Option<i64>,
+    pub presence_penalty: Option<f64>,
+    pub frequency_penalty: Option<f64>,
+    /// OpenAI's map of token ids to biases, untouched.
+    pub logit_bias: Option<Value>,
+    pub logprobs: Option<bool>,
+    pub top_logprobs: Option<u64>,
+    /// OpenAI's word (`auto`, `default`, `flex`, `priority`, ...).
+    pub service_tier: Option<String>,
+    /// OpenAI's `verbosity`.
+    pub verbosity: Option<String>,
+    /// OpenAI's `metadata`, untouched.
+    pub metadata: Option<Map<String, Value>>,
+    /// Penstock's `provider_options`: for each provider type in lower case, members that join its body untouched.
+    pub provider_options: Map<String, Value>,
     /// Fields of the client's format without a neutral meaning, untouched and in order; an encoder of the same
     /// format writes them back, any other notes each in the ledger.
     pub extra: Map<String, Value>,
@@ -82,6 +101,9 @@ impl Part {
 pub enum PartBody {
     Text(String),
     Image(Media),
+    /// Sound; the media type tells its format (`audio/wav`, `audio/mpeg`, ...).
+    Audio(Media),
+    Video(Media),
     /// A PDF or other document.
     Document {
         media: Media,
@@ -91,6 +113,8 @@ pub enum PartBody {
     Refusal(String),
     Reasoning(ReasoningBlock),
     ToolCall(ToolCall),
+    /// A source that the text before it rests on.
+    Citation(Citation),
     ToolResult {
         id: String,
         parts: Vec<Part>,
@@ -103,7 +127,7 @@ pub enum PartBody {
     },
 }
 
-/// Where the bytes of an image or document are.
+/// Where the bytes of an image, a sound, a video or a document are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Media {
     Url {
@@ -123,9 +147,81 @@ pub enum Media {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReasoningBlock {
     /// Text, possibly empty, with the issuer's signature.
-    Thinking { text: String, signature: Option<String> },
+    Thinking { text: String, signature: Option<Signature> },
     /// Encrypted by its issuer.
-    Redacted { data: String },
+    Redacted { data: Signature },
+}
+
+/// Opaque state of a model's reasoning. It goes back to its issuer byte-exact, and to nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub issuer: Issuer,
+    /// The issuer's bytes, as text.
+    pub value: String,
+}
+
+/// Who can read a [`Signature`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Issuer {
+    /// Claude, wherever it runs: Anthropic's page "Extended thinking" says that signatures are valid across
+    /// Anthropic's API, Amazon Bedrock and Vertex AI.
+    Anthropic,
+    /// Google AI Studio.
+    Gemini,
+    /// Gemini on Vertex AI, which refuses signatures of AI Studio.
+    Vertex,
+    OpenAI,
+    Azure,
+    Xai,
+    /// Models on Amazon Bedrock other than Claude.
+    Bedrock,
+    OpenRouter,
+}
+
+impl Issuer {
+    pub const ALL: [Self; 8] = [
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Vertex,
+        Self::OpenAI,
+        Self::Azure,
+        Self::Xai,
+        Self::Bedrock,
+        Self::OpenRouter,
+    ];
+
+    /// As carriers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::OpenAI => "openai",
+            Self::Azure => "azure",
+            Self::Xai => "xai",
+            Self::Bedrock => "bedrock",
+            Self::OpenRouter => "openrouter",
+        }
+    }
+
+    /// The issuer that carriers write so.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|issuer| issuer.as_str() == name)
+    }
+}
+
+/// A source that an answer rests on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Citation {
+    pub url: Option<String>,
+    pub title: Option<String>,
+    /// The words of the source.
+    pub cited_text: Option<String>,
+    /// Where in the answer's text the cited passage stands, in characters (Unicode scalar values).
+    pub start: Option<u64>,
+    pub end: Option<u64>,
+    /// The citation as its own format wrote it, which that format's encoder writes back.
+    pub own: Option<(crate::Format, Value)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -134,9 +230,11 @@ pub struct ToolCall {
     pub name: String,
     /// JSON text, exactly as the model wrote it; `{}` when there are none.
     pub arguments: String,
+    /// Gemini signs the call itself.
+    pub signature: Option<Signature>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
     pub name: String,
     pub description: Option<String>,
@@ -165,6 +263,8 @@ pub enum ToolChoice {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reasoning {
     Off,
+    /// Think, as much as the model does by itself (`thinking_mode: true`).
+    On,
     /// OpenAI's `reasoning_effort` (`minimal`, `low`, `medium`, `high`, ...).
     Effort(String),
     /// Anthropic's `thinking` with a token budget.
@@ -180,13 +280,16 @@ pub enum ResponseFormat {
     JsonSchema { name: String, schema: Value, strict: Option<bool>, description: Option<String> },
 }
 
-/// Tokens, by class. Classes do not overlap, except that `reasoning` is a part of `output`. `None` is unknown, never 0.
+/// Tokens, by class. Classes do not overlap, except that `reasoning` is a part of `output`, and `cache_write_1h` one of
+/// `cache_write`. `None` is unknown, never 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Prompt tokens that were neither read from nor written to a cache.
     pub input: Option<u64>,
     pub cache_read: Option<u64>,
     pub cache_write: Option<u64>,
+    /// The part of `cache_write` that lives for an hour and costs more.
+    pub cache_write_1h: Option<u64>,
     /// All generated tokens, reasoning included.
     pub output: Option<u64>,
     pub reasoning: Option<u64>,
@@ -199,6 +302,7 @@ impl Usage {
         pick(&mut self.input, later.input);
         pick(&mut self.cache_read, later.cache_read);
         pick(&mut self.cache_write, later.cache_write);
+        pick(&mut self.cache_write_1h, later.cache_write_1h);
         pick(&mut self.output, later.output);
         pick(&mut self.reasoning, later.reasoning);
     }
@@ -234,10 +338,24 @@ pub struct Response {
     pub model: Option<String>,
     /// Unix seconds, where the provider says.
     pub created: Option<u64>,
-    /// `Text`, `Refusal`, `Reasoning`, `ToolCall` and `Opaque` parts.
+    /// `Text`, `Refusal`, `Reasoning`, `ToolCall`, `Citation`, `Image`, `Audio` and `Opaque` parts.
     pub parts: Vec<Part>,
     pub finish: Option<FinishReason>,
+    /// OpenAI's `choices[].logprobs`, untouched.
+    pub logprobs: Option<Value>,
+    /// The second and further answers, where `n` asked for them.
+    pub more: Vec<Choice>,
     pub usage: Usage,
+    /// The tier that served the request, in OpenAI's word.
+    pub service_tier: Option<String>,
+}
+
+/// One answer of several.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    pub parts: Vec<Part>,
+    pub finish: Option<FinishReason>,
+    pub logprobs: Option<Value>,
 }
 
 impl Response {
@@ -265,24 +383,36 @@ pub enum Event {
     /// A piece of reasoning text.
     Reasoning(String),
     /// The signature that closes a reasoning block.
-    ReasoningSignature(String),
-    ReasoningRedacted(String),
+    ReasoningSignature(Signature),
+    ReasoningRedacted(Signature),
     /// A tool call begins. `index` counts the calls of this answer from 0, by our own counter.
     ToolCallStart {
         index: usize,
         id: String,
         name: String,
+        signature: Option<Signature>,
     },
     /// A piece of the arguments' JSON text.
     ToolCallArguments {
         index: usize,
         fragment: String,
     },
+    /// A source of the text so far.
+    Citation(Citation),
+    /// An image or a sound that the model made, complete.
+    Image(Media),
+    Audio(Media),
     /// A block that only its own format knows, complete.
     Opaque {
         format: crate::Format,
         value: Value,
     },
+    /// The events behind it belong to this one of several answers, counted from 0. Without it they belong to the
+    /// first. Tool calls are counted in each answer.
+    Choice(usize),
+    /// A piece of OpenAI's `choices[].logprobs`, untouched.
+    Logprobs(Value),
+    ServiceTier(String),
     /// Cumulative so far.
     Usage(Usage),
     Finish(FinishReason),
@@ -299,8 +429,17 @@ impl Event {
             | Self::ReasoningRedacted(_)
             | Self::ToolCallStart { .. }
             | Self::ToolCallArguments { .. }
+            | Self::Citation(_)
+            | Self::Image(_)
+            | Self::Audio(_)
             | Self::Opaque { .. } => true,
-            Self::Start { .. } | Self::Usage(_) | Self::Finish(_) | Self::Error(_) => false,
+            Self::Start { .. }
+            | Self::Choice(_)
+            | Self::Logprobs(_)
+            | Self::ServiceTier(_)
+            | Self::Usage(_)
+            | Self::Finish(_)
+            | Self::Error(_) => false,
         }
     }
 }

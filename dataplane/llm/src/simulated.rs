@@ -127,6 +127,7 @@ impl Answer {
             input: Some(prompt_words(request)),
             cache_read: None,
             cache_write: None,
+            cache_write_1h: None,
             output: Some(self.output),
             reasoning: (self.reasoning > 0).then_some(self.reasoning),
         }));
@@ -160,7 +161,7 @@ impl Answer {
 
     fn call(&mut self, index: usize, tool: &Tool, ordinal: u64) {
         let id = format!("call_sim_{ordinal}_{index}");
-        self.events.push(Event::ToolCallStart { index, id, name: tool.name.clone() });
+        self.events.push(Event::ToolCallStart { index, id, name: tool.name.clone(), signature: None });
         let schema = tool.parameters.as_ref().unwrap_or(&Value::Null);
         let fragment = match example(schema, schema, 0) {
             object @ Value::Object(_) => object.to_string(),
@@ -276,9 +277,13 @@ fn part_text(part: &Part) -> String {
         PartBody::Text(text) | PartBody::Refusal(text) => text.clone(),
         PartBody::ToolResult { parts, .. } => parts.iter().map(part_text).collect::<Vec<_>>().join(" "),
         PartBody::ToolCall(call) => call.arguments.clone(),
-        PartBody::Image(_) | PartBody::Document { .. } | PartBody::Reasoning(_) | PartBody::Opaque { .. } => {
-            String::new()
-        }
+        PartBody::Image(_)
+        | PartBody::Audio(_)
+        | PartBody::Video(_)
+        | PartBody::Document { .. }
+        | PartBody::Citation(_)
+        | PartBody::Reasoning(_)
+        | PartBody::Opaque { .. } => String::new(),
     }
 }
 

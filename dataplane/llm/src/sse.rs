@@ -7,17 +7,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::error::Broken;
-
-/// One event of a stream.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
-    /// The `event:` field.
-    pub event: Option<String>,
-    /// The `data:` lines, joined with LF; empty where there were none (a comment, a keep-alive).
-    pub data: String,
-    /// The frame's bytes as they came, with the blank line that ends it.
-    pub raw: Bytes,
-}
+use crate::framing::Frame;
 
 /// Cuts a stream of bytes into frames. A frame of more than `limit` bytes is an error.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use penstock_llm::provider;
 use penstock_llm::simulated::{self, Behaviour, Failure};
-use penstock_llm::{Broken, Event, Format, Ledger, Reply, Upstream, collect, sse};
+use penstock_llm::{Broken, Event, Format, Frame, Ledger, Reply, Upstream, collect};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -68,17 +68,32 @@ fn answers_that_are_none() {
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
     ] {
-        assert_eq!(format.dialect().decode_response(body.to_string().as_bytes()), Err(want));
+        assert_eq!(
+            format.dialect().decode_response(body.to_string().as_bytes(), &upstream_of(format)),
+            Err(want)
+        );
     }
-    for format in Format::ALL {
-        let decode = |body: &str| format.dialect().decode_response(body.as_bytes());
+    for format in FORMATS {
+        let decode = |body: &str| format.dialect().decode_response(body.as_bytes(), &upstream_of(format));
         assert!(matches!(decode("<html>"), Err(Broken::Malformed(_))));
         assert!(matches!(decode("{}"), Err(Broken::Malformed(_))));
         assert!(matches!(decode(r#"{"error":{"type":"overloaded_error","message":"x"}}"#), Ok(Err(_))));
     }
     // A reason explains an answer without text.
     let cut = json!({"choices": [{"message": {"content": ""}, "finish_reason": "length"}]});
-    assert!(matches!(Format::Chat.dialect().decode_response(cut.to_string().as_bytes()), Ok(Ok(_))));
+    assert!(matches!(
+        Format::Chat.dialect().decode_response(cut.to_string().as_bytes(), &upstream_of(Format::Chat)),
+        Ok(Ok(_))
+    ));
+}
+
+/// Formats under test.
+const FORMATS: [Format; 2] = [Format::Chat, Format::Messages];
+
+/// A provider that speaks it.
+fn upstream_of(format: Format) -> Upstream<'static> {
+    let name = if format == Format::Messages { "Anthropic" } else { "OpenAICompatible" };
+    Upstream::new("model", provider::by_name(name).unwrap())
 }
 
 /// JSON made of the words that the decoders look for.
@@ -196,13 +211,13 @@ proptest! {
         body["messages"] = json!([{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]);
         body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}}]);
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
-        for format in Format::ALL {
+        for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
             for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
                 let provider = provider::by_name(name).unwrap();
-                let upstream = Upstream { model: &request.model, provider };
-                let target = provider.format().unwrap().dialect();
-                let _ = target.encode_request(&request, &upstream, &mut Ledger::default());
+                let upstream = Upstream::new(&request.model, provider);
+                let target = provider.formats("x").first().unwrap().dialect();
+                let _ = target.encode_request(&request, &upstream, &mut Ledger::new(Format::Chat));
             }
             simulated::plan(&request, &behaviour(), u64::MAX);
         }
@@ -210,12 +225,12 @@ proptest! {
 
     #[test]
     fn no_answer_panics(body in json_like(), status in 0u16..1000) {
-        for format in Format::ALL {
+        for format in FORMATS {
             let bytes = body.to_string();
             format.dialect().decode_error(status, bytes.as_bytes());
-            if let Ok(Ok(response)) = format.dialect().decode_response(bytes.as_bytes()) {
-                for client in Format::ALL {
-                    client.dialect().encode_response(&response, &reply(), &mut Ledger::default());
+            if let Ok(Ok(response)) = format.dialect().decode_response(bytes.as_bytes(), &upstream_of(format)) {
+                for client in FORMATS {
+                    client.dialect().encode_response(&response, &reply(), &mut Ledger::new(Format::Chat));
                 }
             }
         }
@@ -226,8 +241,8 @@ proptest! {
         chunks in prop::collection::vec((json_like(), any::<bool>(), any::<bool>()), 0..12),
         name in prop::option::of("[a-z_]{0,12}"),
     ) {
-        for format in Format::ALL {
-            let mut decoder = format.dialect().stream_decoder();
+        for format in FORMATS {
+            let mut decoder = format.dialect().stream_decoder(&upstream_of(format));
             let mut events: Vec<Event> = Vec::new();
             for (chunk, wrap, is_start) in &chunks {
                 let chunk = match (wrap, is_start) {
@@ -235,11 +250,11 @@ proptest! {
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
                     (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
                 };
-                let frame = sse::Frame { event: name.clone(), data: chunk.to_string(), raw: Default::default() };
+                let frame = Frame { event: name.clone(), data: chunk.to_string(), raw: Default::default() };
                 let _ = decoder.push(&frame, &mut events);
             }
             let _ = decoder.finish(&mut events);
-            for client in Format::ALL {
+            for client in FORMATS {
                 let mut encoder = client.dialect().stream_encoder(reply());
                 let mut out = Vec::new();
                 for event in &events {

@@ -250,6 +250,24 @@ impl Prices {
 }
 
 impl Facts {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self {
+        mode: None,
+        context_window: None,
+        max_output: None,
+        input: None,
+        output: None,
+        tools: None,
+        forced_tools: None,
+        parallel_tools: None,
+        json_schema: None,
+        prompt_caching: None,
+        reasoning: None,
+        sampling: None,
+        price: None,
+        deprecated: None,
+    };
+
     /// What `over` knows replaces what is here. A price list with a base price replaces thresholds and tiers too:
     /// someone's own price holds for every prompt.
     pub fn overlay(&mut self, over: &Self) {

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 
 /// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
@@ -68,6 +69,6 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
             continue;
         }
         let field = KNOWN.iter().copied().find(|known| known == name).unwrap_or("other");
-        ledger.note(field, Fate::Dropped);
+        ledger.note(Field::Extra(field), Fate::Dropped);
     }
 }

@@ -147,7 +147,14 @@ impl Report {
         if !self.detail.is_empty() {
             message = format!("{message}: {}", bounded(&self.detail, QUOTE));
         }
-        UpstreamError { kind, status, code: self.code.or(self.class), param: self.param, message }
+        UpstreamError {
+            kind,
+            status,
+            code: self.code.or(self.class),
+            param: self.param,
+            message,
+            retry_after: None,
+        }
     }
 
     fn words(&self) -> impl Iterator<Item = &str> {

@@ -1,7 +1,8 @@
-//! Anthropic's own API: <https://docs.claude.com/en/api/messages>.
+//! Anthropic's own API.
 
-use super::{Provider, join};
+use super::{Auth, Call, Provider, Site, join};
 use crate::Format;
+use crate::message::Issuer;
 
 #[derive(Debug)]
 pub struct Anthropic;
@@ -15,8 +16,12 @@ impl Provider for Anthropic {
         "anthropic"
     }
 
-    fn format(&self) -> Option<Format> {
-        Some(Format::Messages)
+    fn docs(&self) -> &'static str {
+        "https://docs.claude.com/en/api/messages"
+    }
+
+    fn formats(&self, _model: &str) -> &'static [Format] {
+        &[Format::Messages]
     }
 
     fn default_endpoint(&self) -> Option<&'static str> {
@@ -24,13 +29,18 @@ impl Provider for Anthropic {
     }
 
     /// The official SDKs' base URL has no `/v1`; one that has it is tolerated.
-    fn url(&self, endpoint: &str) -> String {
-        let base = endpoint.trim_end_matches('/');
-        join(base.strip_suffix("/v1").unwrap_or(base), "/v1/messages")
+    fn url(&self, site: &Site<'_>, _model: &str, _format: Format, call: Call) -> Option<String> {
+        let base = site.endpoint.trim_end_matches('/');
+        let base = base.strip_suffix("/v1").unwrap_or(base);
+        match call {
+            Call::Generate { .. } => Some(join(base, "/v1/messages")),
+            Call::CountTokens => Some(join(base, "/v1/messages/count_tokens")),
+            Call::Embed => None,
+        }
     }
 
-    fn auth_header(&self, key: &str) -> (&'static str, String) {
-        ("x-api-key", key.to_owned())
+    fn auth(&self) -> Auth {
+        Auth::Header { name: "x-api-key", prefix: "" }
     }
 
     fn fixed_headers(&self) -> &'static [(&'static str, &'static str)] {
@@ -43,5 +53,9 @@ impl Provider for Anthropic {
 
     fn serves(&self, model: &str) -> bool {
         model.starts_with("claude-")
+    }
+
+    fn issuer(&self, _model: &str) -> Option<Issuer> {
+        Some(Issuer::Anthropic)
     }
 }

@@ -1,7 +1,7 @@
 //! Provider types: one small file each, and the registry.
 //!
-//! A provider says where its API is, how it authenticates, which dialect it speaks, which of the client's headers
-//! it may see, and which models it is known to serve. It performs nothing.
+//! A provider says where its API is, how it authenticates, which dialect it speaks and with which quirks, which of the
+//! client's headers it may see, and which models it is known to serve. It performs nothing.
 
 mod anthropic;
 mod openai;
@@ -10,7 +10,57 @@ mod simulated;
 
 use std::fmt::Debug;
 
+use serde_json::{Map, Value};
+
+use crate::dialect::Upstream;
+pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{Format, UpstreamError};
+
+/// Where a provider's API is, as a pool says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// Base URL; may end in a slash. Empty for a provider without network.
+    pub endpoint: &'a str,
+    /// Region or location, for example `eu-central-1` or `europe-west1`.
+    pub region: Option<&'a str>,
+    /// The vendor's account, project or workspace that the request runs in.
+    pub project: Option<&'a str>,
+    /// Version of the API where the URL names one.
+    pub api_version: Option<&'a str>,
+}
+
+/// What is asked of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    Generate {
+        stream: bool,
+    },
+    Embed,
+    /// Count the tokens of a prompt without running it.
+    CountTokens,
+}
+
+/// How a request proves that it may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// The key, behind the prefix, in this header.
+    Header { name: &'static str, prefix: &'static str },
+    /// AWS Signature Version 4 for this service, or a Bedrock API key as bearer token.
+    Aws { service: &'static str },
+    /// An OAuth token of Google Cloud, from a service account or the pod's own identity.
+    Google,
+    /// A token of IBM Cloud for an API key.
+    Ibm,
+    /// A key in `api-key`, or a token of Microsoft Entra ID for the pod's own identity.
+    Azure,
+    /// Nothing.
+    None,
+}
+
+impl Auth {
+    pub const BEARER: Self = Self::Header { name: "authorization", prefix: "Bearer " };
+}
 
 /// A provider type.
 pub trait Provider: Debug + Send + Sync {
@@ -20,20 +70,34 @@ pub trait Provider: Debug + Send + Sync {
     /// OpenTelemetry's `gen_ai.provider.name`.
     fn otel_name(&self) -> &'static str;
 
-    /// The dialect it speaks; `None` for one that needs no wire.
-    fn format(&self) -> Option<Format>;
+    /// In the catalogue and in `provider_options`: the name in lower case.
+    fn key(&self) -> String {
+        self.name().to_ascii_lowercase()
+    }
 
-    /// Base URL when the pool gives none.
+    /// The vendor's page about its API.
+    fn docs(&self) -> &'static str;
+
+    /// The dialects in which it serves this model, preferred first; none for a provider that needs no wire. A request
+    /// in one of them keeps its format.
+    fn formats(&self, model: &str) -> &'static [Format];
+
+    /// The dialect for a client of this format.
+    fn format_for(&self, client: Format, model: &str) -> Option<Format> {
+        let formats = self.formats(model);
+        if formats.contains(&client) { Some(client) } else { formats.first().copied() }
+    }
+
+    /// Base URL when the pool gives none. `{region}` and `{project}` in it are the pool's.
     fn default_endpoint(&self) -> Option<&'static str> {
         None
     }
 
-    /// URL of a generation request below this base URL (which may end in a slash).
-    fn url(&self, endpoint: &str) -> String;
+    /// URL of a call below the site's base URL; `None` where the provider has no such call.
+    fn url(&self, site: &Site<'_>, model: &str, format: Format, call: Call) -> Option<String>;
 
-    /// Name and value of the header that carries the key.
-    fn auth_header(&self, key: &str) -> (&'static str, String) {
-        ("authorization", format!("Bearer {key}"))
+    fn auth(&self) -> Auth {
+        Auth::BEARER
     }
 
     /// Headers that every request carries, unless the client sent an allowed one of the same name.
@@ -52,32 +116,63 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// What an answer with an error status means. The default asks the dialect.
-    fn classify(&self, status: u16, body: &[u8]) -> UpstreamError {
-        self.format().unwrap_or(Format::Chat).dialect().decode_error(status, body)
+    fn classify(&self, format: Format, status: u16, body: &[u8]) -> UpstreamError {
+        format.dialect().decode_error(status, body)
     }
 
-    /// Does this model refuse `max_tokens` and the sampling parameters, as OpenAI's reasoning models do?
-    fn is_reasoning_model(&self, _model: &str) -> bool {
+    /// How it departs from OpenAI's chat format, where it speaks that.
+    fn quirks(&self, _model: &str) -> &'static Quirks {
+        &Quirks::OPENAI
+    }
+
+    /// Whose signatures this model writes and reads; `None` where it has none.
+    fn issuer(&self, _model: &str) -> Option<Issuer> {
+        None
+    }
+
+    /// Does [`Self::amend`] change bodies of this format?
+    fn amends(&self, _format: Format) -> bool {
         false
     }
 
-    /// May an assistant message carry `reasoning_content`? DeepSeek and its like need it back in tool loops,
-    /// OpenAI answers 400 to it.
-    fn takes_reasoning_content(&self) -> bool {
-        false
+    /// Changes what the format's encoder wrote, where this provider wraps the format (another name for `model`, a
+    /// version or project in the body).
+    fn amend(&self, _format: Format, _body: &mut Map<String, Value>, _upstream: &Upstream<'_>) {}
+}
+
+/// The base URL with the pool's region and project in it; `None` where one is needed and not given.
+pub fn fill(endpoint: &str, region: Option<&str>, project: Option<&str>) -> Option<String> {
+    let mut out = endpoint.to_owned();
+    for (place, value) in [("{region}", region), ("{project}", project)] {
+        if out.contains(place) {
+            out = out.replace(place, value?);
+        }
     }
+    Some(out)
 }
 
 /// Joins a base URL, which may end in a slash, and a path that begins with one.
-fn join(endpoint: &str, path: &str) -> String {
+pub(crate) fn join(endpoint: &str, path: &str) -> String {
     format!("{}{path}", endpoint.trim_end_matches('/'))
 }
 
 /// The same for APIs below `/v1`: a base URL without any path gets it, any other keeps its own.
-fn join_versioned(endpoint: &str, path: &str) -> String {
+pub(crate) fn join_versioned(endpoint: &str, path: &str) -> String {
     let base = endpoint.trim_end_matches('/');
     let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
     if authority.contains('/') { join(base, path) } else { join(base, &format!("/v1{path}")) }
+}
+
+/// URL of a server that speaks OpenAI's formats below a base URL such as `https://host/v1`.
+pub(crate) fn openai_url(endpoint: &str, format: Format, call: Call) -> Option<String> {
+    let path = match (call, format) {
+        (Call::Embed, _) => "/embeddings",
+        (Call::Generate { .. }, Format::Chat) => "/chat/completions",
+        (Call::Generate { .. }, Format::Responses) => "/responses",
+        (Call::Generate { .. }, Format::Completions) => "/completions",
+        _ => return None,
+    };
+    Some(join_versioned(endpoint, path))
 }
 
 #[cfg(test)]

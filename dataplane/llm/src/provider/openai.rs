@@ -1,7 +1,8 @@
-//! OpenAI's own API: <https://platform.openai.com/docs/api-reference>.
+//! OpenAI's own API.
 
-use super::{Provider, join_versioned};
+use super::{Call, Provider, Quirks, Site, openai_url};
 use crate::Format;
+use crate::message::Issuer;
 
 #[derive(Debug)]
 pub struct OpenAI;
@@ -15,16 +16,20 @@ impl Provider for OpenAI {
         "openai"
     }
 
-    fn format(&self) -> Option<Format> {
-        Some(Format::Chat)
+    fn docs(&self) -> &'static str {
+        "https://platform.openai.com/docs/api-reference"
+    }
+
+    fn formats(&self, _model: &str) -> &'static [Format] {
+        &[Format::Chat, Format::Responses, Format::Completions]
     }
 
     fn default_endpoint(&self) -> Option<&'static str> {
         Some("https://api.openai.com/v1")
     }
 
-    fn url(&self, endpoint: &str) -> String {
-        join_versioned(endpoint, "/chat/completions")
+    fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {
+        openai_url(site.endpoint, format, call)
     }
 
     /// Not `openai-organization` and `openai-project`: they select an account, and the account is the key's.
@@ -33,18 +38,28 @@ impl Provider for OpenAI {
     }
 
     fn serves(&self, model: &str) -> bool {
-        const OWN: &[&str] = &["gpt-", "chatgpt-", "codex-", "computer-use-", "o1", "o3", "o4"];
+        const OWN: &[&str] =
+            &["gpt-", "chatgpt-", "codex-", "computer-use-", "o1", "o3", "o4", "text-embedding-", "davinci-"];
         let base = model.strip_prefix("ft:").unwrap_or(model);
         // gpt-oss are open weights that OpenAI itself does not serve.
         OWN.iter().any(|own| base.starts_with(own)) && !base.starts_with("gpt-oss")
     }
 
-    fn is_reasoning_model(&self, model: &str) -> bool {
-        let base = model.strip_prefix("ft:").unwrap_or(model);
-        let is_family = |family: &str| {
-            base.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', ':']))
-        };
-        ["o1", "o3", "o4", "gpt-5", "codex"].iter().any(|family| is_family(family))
-            && !base.starts_with("gpt-5-chat")
+    fn quirks(&self, model: &str) -> &'static Quirks {
+        if is_reasoning_model(model) { &Quirks::OPENAI_REASONING } else { &Quirks::OPENAI }
     }
+
+    fn issuer(&self, _model: &str) -> Option<Issuer> {
+        Some(Issuer::OpenAI)
+    }
+}
+
+/// Does this model of OpenAI's refuse `max_tokens` and the sampling parameters?
+pub(super) fn is_reasoning_model(model: &str) -> bool {
+    let base = model.strip_prefix("ft:").unwrap_or(model);
+    let is_family = |family: &str| {
+        base.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', ':']))
+    };
+    ["o1", "o3", "o4", "gpt-5", "codex"].iter().any(|family| is_family(family))
+        && !base.starts_with("gpt-5-chat")
 }

@@ -1,6 +1,6 @@
-//! Any server that speaks OpenAI's chat completions: vLLM, Groq, Together, llama.cpp, DeepSeek, ...
+//! Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, TGI, ...
 
-use super::{Provider, join_versioned};
+use super::{Call, Provider, Quirks, Site, openai_url};
 use crate::Format;
 
 #[derive(Debug)]
@@ -16,15 +16,19 @@ impl Provider for OpenAICompatible {
         "openai_compatible"
     }
 
-    fn format(&self) -> Option<Format> {
-        Some(Format::Chat)
+    fn docs(&self) -> &'static str {
+        "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"
     }
 
-    fn url(&self, endpoint: &str) -> String {
-        join_versioned(endpoint, "/chat/completions")
+    fn formats(&self, _model: &str) -> &'static [Format] {
+        &[Format::Chat, Format::Completions]
     }
 
-    fn takes_reasoning_content(&self) -> bool {
-        true
+    fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {
+        openai_url(site.endpoint, format, call)
+    }
+
+    fn quirks(&self, _model: &str) -> &'static Quirks {
+        &Quirks::COMPATIBLE
     }
 }

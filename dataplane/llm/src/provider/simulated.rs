@@ -1,6 +1,6 @@
 //! A provider without a network; what it answers is in [`crate::simulated`].
 
-use super::Provider;
+use super::{Auth, Call, Provider, Site};
 use crate::Format;
 
 #[derive(Debug)]
@@ -15,11 +15,19 @@ impl Provider for Simulated {
         "simulated"
     }
 
-    fn format(&self) -> Option<Format> {
+    fn docs(&self) -> &'static str {
+        ""
+    }
+
+    fn formats(&self, _model: &str) -> &'static [Format] {
+        &[]
+    }
+
+    fn url(&self, _site: &Site<'_>, _model: &str, _format: Format, _call: Call) -> Option<String> {
         None
     }
 
-    fn url(&self, _endpoint: &str) -> String {
-        String::new()
+    fn auth(&self) -> Auth {
+        Auth::None
     }
 }

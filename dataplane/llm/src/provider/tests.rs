@@ -24,7 +24,10 @@ fn urls() {
         ("Anthropic", "https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/messages"),
         ("Anthropic", "https://x.example/anthropic", "https://x.example/anthropic/v1/messages"),
     ] {
-        assert_eq!(provider(name).url(endpoint), url);
+        let provider = provider(name);
+        let format = provider.formats("x")[0];
+        let site = Site { endpoint, ..Site::default() };
+        assert_eq!(provider.url(&site, "x", format, Call::Generate { stream: false }).as_deref(), Some(url));
     }
 }
 
@@ -56,6 +59,6 @@ fn reasoning_models() {
         ("gpt-4o", false),
         ("o10x", false),
     ] {
-        assert_eq!(provider("OpenAI").is_reasoning_model(model), is, "{model}");
+        assert_eq!(provider("OpenAI").quirks(model).fixed_sampling, is, "{model}");
     }
 }

@@ -27,6 +27,9 @@ const UNREADABLE: &[&str] = &[
     "37613c5925dcb97837331c5f899f63a3e1e94e8f007812df28aca3f4b8e63f2e",
 ];
 
+/// Formats of the clients that answers are encoded for again.
+const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
+
 /// Cuts of each stream.
 const CUTS: u64 = 5;
 
@@ -77,6 +80,12 @@ fn recorded_exchanges_of_compatible_servers() {
         run.file(&folder, &file, "chat.completions", Format::Chat, &["wire"]);
     }
     run.report("compatible servers chat.completions, wire");
+}
+
+/// A provider that speaks it.
+fn upstream_of(format: Format) -> Upstream<'static> {
+    let name = if format == Format::Messages { "Anthropic" } else { "OpenAICompatible" };
+    Upstream::new("model", provider::by_name(name).unwrap())
 }
 
 fn folder() -> Option<PathBuf> {
@@ -155,7 +164,7 @@ impl Run {
         if !got.calls.is_empty() {
             self.counts.with_tools += 1;
         }
-        for client in Format::ALL {
+        for client in CLIENTS {
             self.whole_again(id, &answer, client);
         }
     }
@@ -168,9 +177,9 @@ impl Run {
         self.counts.requests += 1;
         for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
             let provider = provider::by_name(name).unwrap();
-            let target = provider.format().unwrap();
-            let upstream = Upstream { model: &request.model, provider };
-            let mut ledger = Ledger::default();
+            let target = *provider.formats("x").first().unwrap();
+            let upstream = Upstream::new(&request.model, provider);
+            let mut ledger = Ledger::new(format);
             match target.dialect().encode_request(&request, &upstream, &mut ledger) {
                 Ok(bytes) => match target.dialect().decode_request(&bytes) {
                     Ok(again) => self.same_request(id, &request, again, name, target, &ledger),
@@ -219,7 +228,7 @@ impl Run {
     }
 
     fn whole(&mut self, id: &str, body: &Value, format: Format) -> Option<Response> {
-        match format.dialect().decode_response(body.to_string().as_bytes()) {
+        match format.dialect().decode_response(body.to_string().as_bytes(), &upstream_of(format)) {
             Ok(Ok(response)) => return Some(response),
             Ok(Err(_)) if has_error(body) => self.counts.errors += 1,
             other => self.problem(id, format!("answer: {other:?}: {body}")),
@@ -250,7 +259,7 @@ impl Run {
             }
             return None;
         }
-        for client in Format::ALL {
+        for client in CLIENTS {
             self.stream_again(id, &events, client);
         }
         Some(collect(events))
@@ -272,10 +281,10 @@ impl Run {
     }
 
     fn whole_again(&mut self, id: &str, answer: &Response, client: Format) {
-        let body = client.dialect().encode_response(answer, &reply(), &mut Ledger::default());
+        let body = client.dialect().encode_response(answer, &reply(), &mut Ledger::new(client));
         let value: Value = serde_json::from_slice(&body).unwrap();
         self.write(id, client, json!({"stream": false, "body": value}));
-        match client.dialect().decode_response(&body) {
+        match client.dialect().decode_response(&body, &upstream_of(client)) {
             Ok(Ok(again)) => self.same_answer(id, answer, &again, client),
             other => self.problem(id, format!("our own {client:?} answer: {other:?}")),
         }
@@ -348,7 +357,7 @@ fn reply() -> Reply {
 
 fn decode(pieces: &[&[u8]], format: Format) -> Result<Vec<Event>, Broken> {
     let mut parser = sse::Parser::new(sse::Parser::DEFAULT_LIMIT);
-    let mut decoder = format.dialect().stream_decoder();
+    let mut decoder = format.dialect().stream_decoder(&upstream_of(format));
     let mut events = Vec::new();
     for piece in pieces {
         parser.push(piece);

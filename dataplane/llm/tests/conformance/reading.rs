@@ -106,6 +106,7 @@ pub fn whole(body: &Value, format: Format) -> Reading {
                 usage: messages_usage(&body["usage"], &Value::Null),
             }
         }
+        _ => panic!("no reading of {format:?}"),
     }
 }
 
@@ -180,6 +181,7 @@ pub fn stream(text: &str, format: Format) -> Reading {
     match format {
         Format::Chat => chat_stream(&chunks(text)),
         Format::Messages => messages_stream(&chunks(text)),
+        _ => panic!("no reading of {format:?}"),
     }
 }
 

@@ -94,7 +94,8 @@ fn assistant(fields: &mut Fields, mut content: Vec<Part>) -> Decoded<Message> {
     if let Some(mut call) = fields.object("function_call")? {
         let name = call.required_string("name")?;
         let arguments = call.string("arguments")?.unwrap_or_default();
-        parts.push(PartBody::ToolCall(ToolCall { id: name.clone(), name, arguments }).into());
+        parts
+            .push(PartBody::ToolCall(ToolCall { id: name.clone(), name, arguments, signature: None }).into());
     }
     Ok(Message { name: fields.string("name")?, ..Message::new(Role::Assistant, parts) })
 }
@@ -129,7 +130,7 @@ fn tool_call(mut fields: Fields) -> Decoded<Part> {
     let name = function.required_string("name")?;
     let arguments = function.string("arguments")?.unwrap_or_default();
     fields.take("type");
-    let part = Part::from(PartBody::ToolCall(ToolCall { id, name, arguments }));
+    let part = Part::from(PartBody::ToolCall(ToolCall { id, name, arguments, signature: None }));
     Ok(Part { extra: fields.rest(), ..part })
 }
 

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::quirks::Quirks;
 use crate::dialect::{Format, Upstream, extras, fields, media};
 use crate::error::Refused;
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{
     Media, Message, Part, PartBody, Reasoning, ReasoningBlock, Request, ResponseFormat, Role, Tool,
@@ -22,8 +24,9 @@ pub(super) fn encode(
     upstream: &Upstream<'_>,
     ledger: &mut Ledger,
 ) -> Result<Vec<u8>, Refused> {
-    let reasons = upstream.provider.is_reasoning_model(upstream.model);
-    let mut encoder = Encoder { request, upstream, ledger, reasons, out: Map::new() };
+    let quirks = upstream.provider.quirks(upstream.model);
+    let reasons = quirks.fixed_sampling;
+    let mut encoder = Encoder { request, upstream, quirks, ledger, reasons, out: Map::new() };
     encoder.set("model", upstream.model);
     encoder.messages()?;
     encoder.tools();
@@ -44,6 +47,7 @@ pub(super) fn encode(
 struct Encoder<'a> {
     request: &'a Request,
     upstream: &'a Upstream<'a>,
+    quirks: &'static Quirks,
     ledger: &'a mut Ledger,
     /// The model is one of OpenAI's reasoning models.
     reasons: bool,
@@ -59,9 +63,7 @@ impl Encoder<'_> {
         self.request.origin == Some(Format::Chat)
     }
 
-    /// The ledger speaks the client's language.
-    fn note(&mut self, chat: &'static str, messages: &'static str, fate: Fate) {
-        let field = if self.request.origin == Some(Format::Messages) { messages } else { chat };
+    fn note(&mut self, field: Field, fate: Fate) {
         self.ledger.note(field, fate);
     }
 
@@ -92,7 +94,7 @@ impl Encoder<'_> {
         let mut joined: Vec<&str> = Vec::new();
         for part in &self.request.system {
             let PartBody::Text(text) = &part.body else {
-                self.note("messages[].content[]", "system[]", Fate::Dropped);
+                self.note(Field::System, Fate::Dropped);
                 continue;
             };
             if self.is_same_format() {
@@ -106,7 +108,7 @@ impl Encoder<'_> {
                 continue;
             }
             if part.cache_control.is_some() {
-                self.ledger.note("cache_control", Fate::Dropped);
+                self.ledger.note(Field::CacheControl, Fate::Dropped);
             }
             extras::note_dropped(&part.extra, self.ledger);
             joined.push(text);
@@ -121,7 +123,7 @@ impl Encoder<'_> {
             Some(marker) if self.is_same_format() => {
                 target.insert("cache_control".into(), marker.clone());
             }
-            Some(_) => self.ledger.note("cache_control", Fate::Dropped),
+            Some(_) => self.ledger.note(Field::CacheControl, Fate::Dropped),
             None => {}
         }
     }
@@ -134,7 +136,7 @@ impl Encoder<'_> {
             if let PartBody::ToolResult { id, parts, is_error } = &part.body {
                 has_results = true;
                 if *is_error {
-                    self.note("messages[].is_error", "messages[].content[].is_error", Fate::Dropped);
+                    self.note(Field::ResultIsError, Fate::Dropped);
                 }
                 let mut result = object(json!({"role": "tool", "tool_call_id": id, "content": Value::Null}));
                 self.cache_control(part.cache_control.as_ref(), &mut result);
@@ -170,19 +172,22 @@ impl Encoder<'_> {
             match &part.body {
                 PartBody::Text(_) => texts.push(self.content_part(part)?),
                 PartBody::Image(_) | PartBody::Document { .. } => {
-                    self.note("messages[].content[]", "messages[].content[].content[]", Fate::Emulated);
+                    self.note(Field::ResultPart, Fate::Emulated);
                     moved.push(self.content_part(part)?);
                 }
                 PartBody::Opaque { format: Format::Chat, value } => texts.push(value.clone()),
                 PartBody::Opaque { value, .. } => {
-                    self.note("messages[].content[]", "messages[].content[].content[]", Fate::Emulated);
+                    self.note(Field::ResultPart, Fate::Emulated);
                     texts.push(json!({"type": "text", "text": value.to_string()}));
                 }
                 PartBody::Refusal(_)
+                | PartBody::Audio(_)
+                | PartBody::Video(_)
+                | PartBody::Citation(_)
                 | PartBody::Reasoning(_)
                 | PartBody::ToolCall(_)
                 | PartBody::ToolResult { .. } => {
-                    self.note("messages[].content[]", "messages[].content[].content[]", Fate::Dropped);
+                    self.note(Field::ResultPart, Fate::Dropped);
                 }
             }
         }
@@ -204,7 +209,7 @@ impl Encoder<'_> {
             }
             PartBody::Image(Media::PlainText(text))
             | PartBody::Document { media: Media::PlainText(text), .. } => {
-                self.note("messages[].content[].file", "messages[].content[].source", Fate::Emulated);
+                self.note(Field::Document, Fate::Emulated);
                 object(json!({"type": "text", "text": text}))
             }
             PartBody::Document { media: Media::Url { .. }, .. } => {
@@ -219,7 +224,13 @@ impl Encoder<'_> {
                     .unwrap_or("unknown");
                 return Err(self.refuse(&format!("`{kind}` cannot be sent in OpenAI's chat format")));
             }
-            PartBody::Reasoning(_) | PartBody::ToolCall(_) | PartBody::ToolResult { .. } => {
+            PartBody::Audio(_) | PartBody::Video(_) => {
+                return Err(self.refuse("sound and video cannot be sent in OpenAI's chat format"));
+            }
+            PartBody::Citation(_)
+            | PartBody::Reasoning(_)
+            | PartBody::ToolCall(_)
+            | PartBody::ToolResult { .. } => {
                 return Err(self.refuse("this cannot stand in a user message of OpenAI's chat format"));
             }
         };
@@ -247,13 +258,13 @@ impl Encoder<'_> {
                 }
                 PartBody::Refusal(text) => refusal.get_or_insert_default().push_str(text),
                 PartBody::Reasoning(ReasoningBlock::Thinking { text, signature: None })
-                    if self.upstream.provider.takes_reasoning_content() =>
+                    if self.quirks.reasoning_history =>
                 {
                     reasoning.push_str(text);
                 }
                 // A signature is its issuer's, and no chat provider issued one.
                 PartBody::Reasoning(_) => {
-                    self.note("messages[].reasoning_content", "messages[].content[].thinking", Fate::Dropped);
+                    self.note(Field::ReasoningHistory, Fate::Dropped);
                 }
                 PartBody::ToolCall(call) => {
                     let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
@@ -271,11 +282,14 @@ impl Encoder<'_> {
                     _ => content.push(value.clone()),
                 },
                 // What a server tool did is the provider's own history; the text that came of it stays.
+                PartBody::Citation(_) => {}
                 PartBody::Opaque { .. }
+                | PartBody::Audio(_)
+                | PartBody::Video(_)
                 | PartBody::Image(_)
                 | PartBody::Document { .. }
                 | PartBody::ToolResult { .. } => {
-                    self.note("messages[].content[]", "messages[].content[]", Fate::Dropped);
+                    self.note(Field::Part, Fate::Dropped);
                 }
             }
         }
@@ -308,7 +322,7 @@ impl Encoder<'_> {
             match &tool.opaque {
                 None => out.push(self.tool(tool)),
                 Some(opaque) if self.is_same_format() => out.push(opaque.clone()),
-                Some(_) => self.note("tools[]", "tools[]", Fate::Dropped),
+                Some(_) => self.note(Field::Tool, Fate::Dropped),
             }
         }
         if !out.is_empty() {
@@ -316,7 +330,7 @@ impl Encoder<'_> {
         } else if !self.is_same_format() {
             // A choice among no tools is a 400; it means something only where tools were left out.
             if self.request.tool_choice.is_some() && !self.request.tools.is_empty() {
-                self.note("tool_choice", "tool_choice", Fate::Dropped);
+                self.note(Field::ToolChoice, Fate::Dropped);
             }
             return;
         }
@@ -336,7 +350,7 @@ impl Encoder<'_> {
             // Several at once is what these models do anyway.
             (true, true) => {}
             (false, true) => {
-                self.note("parallel_tool_calls", "tool_choice.disable_parallel_tool_use", Fate::Dropped);
+                self.note(Field::ParallelToolCalls, Fate::Dropped);
             }
         }
     }
@@ -364,25 +378,27 @@ impl Encoder<'_> {
         if let Some(most) = request.max_tokens {
             self.set(if self.reasons { "max_completion_tokens" } else { "max_tokens" }, most);
         }
-        for (name, value) in [("temperature", request.temperature), ("top_p", request.top_p)] {
+        for (name, field, value) in
+            [("temperature", Field::Temperature, request.temperature), ("top_p", Field::TopP, request.top_p)]
+        {
             match value {
                 // 1 is the default of both, and the only value that reasoning models take.
-                Some(value) if self.reasons && value != 1.0 => self.ledger.note(name, Fate::Dropped),
+                Some(value) if self.reasons && value != 1.0 => self.ledger.note(field, Fate::Dropped),
                 Some(value) if !self.reasons => self.set(name, value),
                 _ => {}
             }
         }
         if request.top_k.is_some() {
-            self.ledger.note("top_k", Fate::Dropped);
+            self.ledger.note(Field::TopK, Fate::Dropped);
         }
         if request.stop.is_empty() {
             return;
         }
         if self.reasons {
-            return self.note("stop", "stop_sequences", Fate::Dropped);
+            return self.note(Field::Stop, Fate::Dropped);
         }
         if request.stop.len() > MAX_STOPS {
-            self.note("stop", "stop_sequences", Fate::Clamped);
+            self.note(Field::Stop, Fate::Clamped);
         }
         let stops: Vec<&str> = request.stop.iter().take(MAX_STOPS).map(String::as_str).collect();
         self.set("stop", stops);
@@ -394,26 +410,26 @@ impl Encoder<'_> {
             match reasoning {
                 Reasoning::Effort(effort) => self.set("reasoning_effort", effort.as_str()),
                 Reasoning::Off => self.set("reasoning_effort", "none"),
-                Reasoning::Budget(_) | Reasoning::Adaptive(_) => {}
+                Reasoning::On | Reasoning::Budget(_) | Reasoning::Adaptive(_) => {}
             }
             return;
         }
         match reasoning {
             // A model that does not reason is already off; one that does has no common word for it.
             Reasoning::Off if !self.reasons => {}
-            Reasoning::Off => self.note("reasoning_effort", "thinking", Fate::Dropped),
+            Reasoning::Off => self.note(Field::Reasoning, Fate::Dropped),
             // Whether the server behind knows the field cannot be told from here, and many refuse it.
-            _ if !self.reasons => self.note("reasoning_effort", "thinking", Fate::Dropped),
-            Reasoning::Adaptive(None) => {}
+            _ if !self.reasons => self.note(Field::Reasoning, Fate::Dropped),
+            Reasoning::On | Reasoning::Adaptive(None) => {}
             Reasoning::Adaptive(Some(effort)) | Reasoning::Effort(effort) => {
                 let known = ["minimal", "low", "medium", "high"].contains(&effort.as_str());
                 if !known {
-                    self.note("reasoning_effort", "output_config.effort", Fate::Clamped);
+                    self.note(Field::ReasoningEffort, Fate::Clamped);
                 }
                 self.set("reasoning_effort", if known { effort } else { "high" });
             }
             Reasoning::Budget(tokens) => {
-                self.note("reasoning_effort", "thinking.budget_tokens", Fate::Emulated);
+                self.note(Field::ReasoningBudget, Fate::Emulated);
                 self.set("reasoning_effort", effort_of(*tokens));
             }
         }
@@ -443,7 +459,7 @@ impl Encoder<'_> {
             Some(user) if user.chars().count() <= MAX_USER || self.is_same_format() => {
                 self.set("user", user.as_str());
             }
-            Some(_) => self.note("user", "metadata.user_id", Fate::Dropped),
+            Some(_) => self.note(Field::User, Fate::Dropped),
             None => {}
         }
     }

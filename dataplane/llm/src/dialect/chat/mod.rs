@@ -6,13 +6,14 @@
 mod decode_request;
 mod encode_request;
 mod error;
+pub mod quirks;
 mod reasoning;
 mod response;
 mod stream_decoder;
 mod stream_encoder;
 mod usage;
 
-use crate::dialect::failure::{self, Report};
+use crate::dialect::failure::Report;
 use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
 use crate::ledger::Ledger;
@@ -36,24 +37,24 @@ impl Dialect for Chat {
         encode_request::encode(request, upstream, ledger)
     }
 
-    fn decode_response(&self, body: &[u8]) -> Result<Result<Response, UpstreamError>, Broken> {
-        response::decode(body)
+    fn decode_response(
+        &self,
+        body: &[u8],
+        upstream: &Upstream<'_>,
+    ) -> Result<Result<Response, UpstreamError>, Broken> {
+        response::decode(body, upstream.issuer())
     }
 
     fn encode_response(&self, response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
         response::encode(response, reply, ledger)
     }
 
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream_decoder::Decoder::default())
+    fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream_decoder::Decoder::new(upstream.issuer()))
     }
 
     fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {
         Box::new(stream_encoder::Encoder::new(reply))
-    }
-
-    fn decode_error(&self, status: u16, body: &[u8]) -> UpstreamError {
-        failure::read_body(status, body)
     }
 
     fn encode_error(&self, error: &ClientError, _request_id: &str) -> Vec<u8> {

@@ -5,12 +5,16 @@ use serde_json::{Map, Value, json};
 use crate::dialect::failure::{Report, bounded};
 use crate::dialect::{Format, Reply, extras};
 use crate::error::{Broken, UpstreamError};
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Part, PartBody, ReasoningBlock, Response, ToolCall};
+use crate::message::{Issuer, Part, PartBody, ReasoningBlock, Response, ToolCall};
 
 use super::{answer_id, made_call_id, read_finish, reasoning, usage, write_finish};
 
-pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Broken> {
+pub(super) fn decode(
+    body: &[u8],
+    _issuer: Option<Issuer>,
+) -> Result<Result<Response, UpstreamError>, Broken> {
     let body: Value = serde_json::from_slice(body).map_err(|error| Broken::Malformed(error.to_string()))?;
     if let Some(error) = error_in(&body) {
         return Ok(Err(error));
@@ -45,6 +49,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Bro
         parts: Vec::new(),
         finish,
         usage: usage::find(&body).unwrap_or_default(),
+        ..Response::default()
     };
     if let Some(message) = choice.get("message") {
         read_message(message, &mut response);
@@ -130,6 +135,7 @@ fn tool_call(call: &Value, answer: Option<&str>, index: usize) -> Part {
         id,
         name: text(function, "name").unwrap_or_default(),
         arguments: arguments.unwrap_or_else(|| "{}".into()),
+        signature: None,
     })
     .into()
 }
@@ -191,7 +197,7 @@ fn write_message(parts: &[Part], ledger: &mut Ledger) -> Value {
                 }
                 details.extend(reasoning::write_detail(block, details.len()));
             }
-            PartBody::ToolCall(ToolCall { id, name, arguments }) => calls.push(json!({
+            PartBody::ToolCall(ToolCall { id, name, arguments, signature: _ }) => calls.push(json!({
                 "id": id,
                 "type": "function",
                 "function": {"name": name, "arguments": arguments},
@@ -199,8 +205,11 @@ fn write_message(parts: &[Part], ledger: &mut Ledger) -> Value {
             PartBody::Opaque { format: Format::Chat, value } => join(&mut own, value),
             PartBody::Opaque { .. }
             | PartBody::Image(_)
+            | PartBody::Audio(_)
+            | PartBody::Video(_)
+            | PartBody::Citation(_)
             | PartBody::Document { .. }
-            | PartBody::ToolResult { .. } => ledger.note("content[]", Fate::Dropped),
+            | PartBody::ToolResult { .. } => ledger.note(Field::AnswerPart, Fate::Dropped),
         }
     }
     let is_null = content.is_empty() && (!calls.is_empty() || refusal.is_some());

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::dialect::StreamDecoder;
 use crate::dialect::failure::{Report, bounded};
+use crate::dialect::{StreamDecoder, carrier};
 use crate::error::Broken;
-use crate::message::{Event, PartBody};
-use crate::sse::Frame;
+use crate::framing::Frame;
+use crate::message::{Event, Issuer, PartBody};
 
 use super::{made_call_id, read_finish, response, usage};
 
@@ -75,6 +75,10 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
+    pub fn new(_issuer: Option<Issuer>) -> Self {
+        Self::default()
+    }
+
     fn fail(&mut self, report: Report, out: &mut Vec<Event>) {
         self.is_done = true;
         out.push(Event::Error(report.in_band()));
@@ -164,10 +168,10 @@ impl Decoder {
 
     /// Our own carrier: the text of a block has come already, piece by piece.
     fn reasoning_detail(&mut self, detail: &Value, out: &mut Vec<Event>) {
-        let text = |name: &str| detail.get(name).and_then(Value::as_str).map(str::to_owned);
+        let signed = |name: &str| carrier::untag(detail.get(name)?.as_str()?, Issuer::Anthropic);
         match detail.get("type").and_then(Value::as_str) {
-            Some("thinking") => out.extend(text("signature").map(Event::ReasoningSignature)),
-            Some("redacted_thinking") => out.extend(text("data").map(Event::ReasoningRedacted)),
+            Some("thinking") => out.extend(signed("signature").map(Event::ReasoningSignature)),
+            Some("redacted_thinking") => out.extend(signed("data").map(Event::ReasoningRedacted)),
             _ => {}
         }
     }
@@ -188,7 +192,7 @@ impl Decoder {
         if let (false, Some(name)) = (call.is_open, name) {
             call.is_open = true;
             let id = call.id.get_or_insert_with(|| made_call_id(answer, index)).clone();
-            out.push(Event::ToolCallStart { index, id, name });
+            out.push(Event::ToolCallStart { index, id, name, signature: None });
             fragment.insert_str(0, &std::mem::take(&mut call.held));
         }
         if !call.is_open {

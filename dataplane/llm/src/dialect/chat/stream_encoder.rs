@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::dialect::{Format, Reply, StreamEncoder};
 use crate::error::ClientError;
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Event, FinishReason, ReasoningBlock, Usage};
 use crate::sse;
@@ -89,7 +90,7 @@ impl Encoder {
             details: 0,
             finish: None,
             usage: Usage::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(Format::Chat),
         }
     }
 
@@ -150,7 +151,7 @@ impl StreamEncoder for Encoder {
             Event::ReasoningRedacted(data) => {
                 self.detail(&ReasoningBlock::Redacted { data: data.clone() }, out);
             }
-            Event::ToolCallStart { index, id, name } => {
+            Event::ToolCallStart { index, id, name, signature: _ } => {
                 let function = Function { name: Some(name), arguments: "" };
                 let call = Call { index: *index, id: Some(id), r#type: Some("function"), function };
                 self.delta(Delta::Call { tool_calls: [call] }, out);
@@ -163,8 +164,14 @@ impl StreamEncoder for Encoder {
             Event::Opaque { format: Format::Chat, value } => self.delta(Delta::Own(value), out),
             Event::Opaque { value, .. } => {
                 let is_citation = value.get("type").is_some_and(|kind| kind == "citations_delta");
-                self.ledger.note(if is_citation { "citations" } else { "content[]" }, Fate::Dropped);
+                self.ledger.note(
+                    if is_citation { Field::AnswerCitations } else { Field::AnswerPart },
+                    Fate::Dropped,
+                );
             }
+            Event::Citation(_) => self.ledger.note(Field::AnswerCitations, Fate::Dropped),
+            Event::Image(_) | Event::Audio(_) => self.ledger.note(Field::AnswerPart, Fate::Dropped),
+            Event::Choice(_) | Event::Logprobs(_) | Event::ServiceTier(_) => {}
             Event::Usage(usage) => self.usage.merge(usage),
             Event::Finish(reason) => self.finish = Some(reason.clone()),
             // Who drives the stream turns it into `error`.

@@ -32,6 +32,7 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         input: prompt.map(|prompt| prompt.saturating_sub(cached)),
         cache_read,
         cache_write,
+        cache_write_1h: None,
         output,
         reasoning,
     };
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     fn usage(input: u64, cache_read: Option<u64>, cache_write: Option<u64>, output: u64) -> Usage {
-        Usage { input: Some(input), cache_read, cache_write, output: Some(output), reasoning: None }
+        Usage { input: Some(input), cache_read, cache_write, output: Some(output), ..Usage::default() }
     }
 
     #[test]

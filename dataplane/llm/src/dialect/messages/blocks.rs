@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::{Format, extras, fields};
 use crate::error::Refused;
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Media, Part, PartBody, ReasoningBlock, ToolCall};
 
@@ -45,7 +46,10 @@ impl Blocks<'_> {
                     .unwrap_or("unknown");
                 return Err(refuse(format!("`{kind}` cannot be sent in Anthropic's format")));
             }
-            PartBody::Reasoning(_) | PartBody::ToolCall(_) => {
+            PartBody::Audio(_) | PartBody::Video(_) => {
+                return Err(refuse("sound and video cannot be sent in Anthropic's format".into()));
+            }
+            PartBody::Citation(_) | PartBody::Reasoning(_) | PartBody::ToolCall(_) => {
                 return Err(refuse("this cannot stand in a user message of Anthropic's format".into()));
             }
         };
@@ -60,31 +64,29 @@ impl Blocks<'_> {
         let out = match &part.body {
             PartBody::Text(_) | PartBody::Refusal(_) => return self.text(part),
             PartBody::Reasoning(ReasoningBlock::Thinking { text, signature: Some(signature) }) => {
-                json!({"type": "thinking", "thinking": text, "signature": signature})
+                json!({"type": "thinking", "thinking": text, "signature": signature.value})
             }
             // Without a signature it is another vendor's, and a 400 here.
             PartBody::Reasoning(ReasoningBlock::Thinking { signature: None, .. }) => {
-                let field = if self.is_same_format {
-                    "messages[].content[].thinking"
-                } else {
-                    "messages[].reasoning_content"
-                };
-                self.ledger.note(field, Fate::Dropped);
+                self.ledger.note(Field::ReasoningHistory, Fate::Dropped);
                 return None;
             }
             PartBody::Reasoning(ReasoningBlock::Redacted { data }) => {
-                json!({"type": "redacted_thinking", "data": data})
+                json!({"type": "redacted_thinking", "data": data.value})
             }
-            PartBody::ToolCall(ToolCall { id, name, arguments }) => {
+            PartBody::ToolCall(ToolCall { id, name, arguments, signature: _ }) => {
                 let input = self.input(arguments);
                 json!({"type": "tool_use", "id": fit_id(id), "name": name, "input": input})
             }
             PartBody::Opaque { format: Format::Messages, value } => return Some(value.clone()),
+            PartBody::Citation(_) => return None,
             PartBody::Opaque { .. }
             | PartBody::Image(_)
+            | PartBody::Audio(_)
+            | PartBody::Video(_)
             | PartBody::Document { .. }
             | PartBody::ToolResult { .. } => {
-                self.ledger.note("messages[].content[]", Fate::Dropped);
+                self.ledger.note(Field::Part, Fate::Dropped);
                 return None;
             }
         };
@@ -121,7 +123,7 @@ impl Blocks<'_> {
             return Ok(json!({"type": "text", "media_type": "text/plain", "data": text}));
         };
         if detail.as_ref().is_some_and(|detail| detail != "auto") {
-            self.ledger.note("messages[].content[].image_url.detail", Fate::Dropped);
+            self.ledger.note(Field::ImageDetail, Fate::Dropped);
         }
         match media {
             Media::Base64 { media_type, data, .. }
@@ -142,7 +144,7 @@ impl Blocks<'_> {
         for part in parts {
             match &part.body {
                 PartBody::Opaque { format: Format::Chat, value } => {
-                    self.ledger.note("messages[].content[]", Fate::Emulated);
+                    self.ledger.note(Field::ResultPart, Fate::Emulated);
                     content.push(json!({"type": "text", "text": value.to_string()}));
                 }
                 _ => content.extend(self.user_block(part)?),
@@ -167,7 +169,7 @@ impl Blocks<'_> {
             Ok(input @ Value::Object(_)) => input,
             _ if arguments.trim().is_empty() => Map::new().into(),
             _ => {
-                self.ledger.note("messages[].tool_calls[].function.arguments", Fate::Emulated);
+                self.ledger.note(Field::CallArguments, Fate::Emulated);
                 json!({"arguments": arguments})
             }
         }

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::dialect::Format;
 use crate::dialect::fields::{Fields, with_paths, wrong};
+use crate::dialect::{Format, carrier};
 use crate::error::BadRequest;
-use crate::message::{Media, Part, PartBody, ReasoningBlock, ToolCall};
+use crate::message::{Issuer, Media, Part, PartBody, ReasoningBlock, ToolCall};
 
 type Decoded<T> = Result<T, BadRequest>;
 
@@ -36,7 +36,7 @@ pub(super) fn block(mut fields: Fields) -> Decoded<Part> {
         "tool_use" => {
             let (id, name) = (fields.required_string("id")?, fields.required_string("name")?);
             let arguments = fields.take("input").map_or_else(|| "{}".to_owned(), |input| input.to_string());
-            PartBody::ToolCall(ToolCall { id, name, arguments })
+            PartBody::ToolCall(ToolCall { id, name, arguments, signature: None })
         }
         "tool_result" => {
             let id = fields.required_string("tool_use_id")?;
@@ -48,10 +48,15 @@ pub(super) fn block(mut fields: Fields) -> Decoded<Part> {
             let text = fields.string("thinking")?.unwrap_or_default();
             // Empty is what we give to a block that nobody signed.
             let signature = fields.string("signature")?.filter(|signature| !signature.is_empty());
+            let signature = signature.and_then(|text| carrier::untag(&text, Issuer::Anthropic));
             PartBody::Reasoning(ReasoningBlock::Thinking { text, signature })
         }
         "redacted_thinking" => {
-            PartBody::Reasoning(ReasoningBlock::Redacted { data: fields.required_string("data")? })
+            let data = fields.required_string("data")?;
+            match carrier::untag(&data, Issuer::Anthropic) {
+                Some(data) => PartBody::Reasoning(ReasoningBlock::Redacted { data }),
+                None => return Ok(opaque(kind, fields)),
+            }
         }
         _ => return Ok(opaque(kind, fields)),
     };

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::{Format, Upstream, extras, fields};
 use crate::error::Refused;
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{
     Part, PartBody, Reasoning, ReasoningBlock, Request, ResponseFormat, Role, Tool, ToolChoice,
@@ -72,9 +73,8 @@ impl Encoder<'_> {
         self.request.origin == Some(Format::Messages)
     }
 
-    /// The ledger speaks the client's language.
-    fn note(&mut self, chat: &'static str, messages: &'static str, fate: Fate) {
-        self.ledger.note(if self.is_same_format() { messages } else { chat }, fate);
+    fn note(&mut self, field: Field, fate: Fate) {
+        self.ledger.note(field, fate);
     }
 
     fn blocks(&mut self) -> Blocks<'_> {
@@ -83,7 +83,7 @@ impl Encoder<'_> {
 
     fn max_tokens(&mut self) {
         if self.request.max_tokens.is_none() {
-            self.ledger.note("max_tokens", Fate::Clamped);
+            self.ledger.note(Field::MaxTokens, Fate::Clamped);
         }
         self.set("max_tokens", self.request.max_tokens.unwrap_or(self.model.max_output));
     }
@@ -94,7 +94,7 @@ impl Encoder<'_> {
                 PartBody::Text(_) => self.blocks().text(part),
                 PartBody::Opaque { format: Format::Messages, value } => Some(value.clone()),
                 _ => {
-                    self.note("messages[].content[]", "system[]", Fate::Dropped);
+                    self.note(Field::System, Fate::Dropped);
                     None
                 }
             };
@@ -106,7 +106,7 @@ impl Encoder<'_> {
         let mut out: Vec<Value> = Vec::new();
         for message in &self.request.messages {
             if message.name.is_some() {
-                self.note("messages[].name", "messages[].name", Fate::Dropped);
+                self.note(Field::MessageName, Fate::Dropped);
             }
             if !self.is_same_format() {
                 extras::note_dropped(&message.extra, self.ledger);
@@ -129,7 +129,7 @@ impl Encoder<'_> {
             };
             if content.is_empty() {
                 // An empty text is refused, and a message without blocks too.
-                self.note("messages[].content", "messages[].content", Fate::Dropped);
+                self.note(Field::Content, Fate::Dropped);
                 continue;
             }
             match last_of_role(&mut out, role).filter(|_| !self.is_same_format()) {
@@ -151,7 +151,7 @@ impl Encoder<'_> {
         }
         if out.is_empty() && !self.system.is_empty() {
             // Instructions alone are a whole request to OpenAI; Anthropic wants a message to answer.
-            self.note("messages", "messages", Fate::Emulated);
+            self.note(Field::Messages, Fate::Emulated);
             out.push(json!({"role": "user", "content": std::mem::take(&mut self.system)}));
         }
         self.set("messages", out);
@@ -164,12 +164,12 @@ impl Encoder<'_> {
             match &tool.opaque {
                 None => out.push(self.tool(tool)),
                 Some(opaque) if self.is_same_format() => out.push(opaque.clone()),
-                Some(_) => self.note("tools[]", "tools[]", Fate::Dropped),
+                Some(_) => self.note(Field::Tool, Fate::Dropped),
             }
         }
         if out.is_empty() {
             if matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
-                self.note("tool_choice", "tool_choice", Fate::Dropped);
+                self.note(Field::ToolChoice, Fate::Dropped);
             }
             return;
         }
@@ -214,7 +214,7 @@ impl Encoder<'_> {
             Some(true)
                 if !self.is_same_format() && (!self.model.structured || schema::adapt(&input_schema).1) =>
             {
-                self.note("tools[].function.strict", "tools[].strict", Fate::Dropped);
+                self.note(Field::ToolStrict, Fate::Dropped);
             }
             Some(false) if !self.is_same_format() => {}
             Some(strict) => drop(out.insert("strict".into(), (*strict).into())),
@@ -246,8 +246,10 @@ impl Encoder<'_> {
         match (reasoning, self.model.thinking) {
             (Reasoning::Off, Thinking::Never | Thinking::Budget) => {}
             (Reasoning::Off, Thinking::Adaptive) => self.set("thinking", json!({"type": "disabled"})),
-            (Reasoning::Off, Thinking::Always) => self.note("reasoning_effort", "thinking", Fate::Dropped),
-            _ if !can_think => self.note("reasoning_effort", "thinking", Fate::Dropped),
+            (Reasoning::Off, Thinking::Always) => self.note(Field::Reasoning, Fate::Dropped),
+            _ if !can_think => self.note(Field::Reasoning, Fate::Dropped),
+            (Reasoning::On, Thinking::Budget) => self.budget(budget_of("high")),
+            (Reasoning::On, _) => self.adaptive(None),
             (Reasoning::Effort(effort), Thinking::Budget) => self.budget(budget_of(effort)),
             (Reasoning::Budget(budget), Thinking::Budget) => self.budget(*budget),
             (Reasoning::Adaptive(effort), Thinking::Budget) => {
@@ -255,7 +257,7 @@ impl Encoder<'_> {
             }
             (Reasoning::Effort(effort), _) => self.adaptive(Some(effort)),
             (Reasoning::Budget(budget), _) => {
-                self.note("reasoning_effort", "thinking.budget_tokens", Fate::Emulated);
+                self.note(Field::ReasoningBudget, Fate::Emulated);
                 self.adaptive(Some(effort_of(*budget)));
             }
             (Reasoning::Adaptive(effort), _) => self.adaptive(effort.as_deref()),
@@ -270,6 +272,7 @@ impl Encoder<'_> {
                 self.set("thinking", json!({"type": "enabled", "budget_tokens": budget}));
             }
             Reasoning::Effort(effort) => self.set_in("output_config", "effort", effort.as_str()),
+            Reasoning::On => self.set("thinking", json!({"type": "adaptive"})),
             Reasoning::Adaptive(effort) => {
                 self.set("thinking", json!({"type": "adaptive"}));
                 if let Some(effort) = effort {
@@ -308,15 +311,11 @@ impl Encoder<'_> {
     fn budget(&mut self, wanted: u64) {
         let most = self.request.max_tokens.unwrap_or(self.model.max_output);
         if most <= MIN_BUDGET {
-            return self.note("reasoning_effort", "thinking", Fate::Dropped);
+            return self.note(Field::Reasoning, Fate::Dropped);
         }
         // The budget is a part of max_tokens: where it does not fit, half stays for the answer.
         let budget = if wanted < most { wanted } else { most / 2 }.clamp(MIN_BUDGET, most - 1);
-        self.note(
-            "reasoning_effort",
-            "thinking",
-            if budget == wanted { Fate::Emulated } else { Fate::Clamped },
-        );
+        self.note(Field::Reasoning, if budget == wanted { Fate::Emulated } else { Fate::Clamped });
         self.thinks = true;
         self.set("thinking", json!({"type": "enabled", "budget_tokens": budget}));
     }
@@ -332,7 +331,7 @@ impl Encoder<'_> {
             _ => "high",
         };
         if known != effort {
-            self.note("reasoning_effort", "output_config.effort", Fate::Clamped);
+            self.note(Field::ReasoningEffort, Fate::Clamped);
         }
         self.set_in("output_config", "effort", known);
     }
@@ -343,19 +342,19 @@ impl Encoder<'_> {
         if !self.is_same_format() {
             if temperature.is_some_and(|value| value > 1.0) {
                 temperature = Some(1.0);
-                self.ledger.note("temperature", Fate::Clamped);
+                self.ledger.note(Field::Temperature, Fate::Clamped);
             }
             let refuses_all = self.model.sampling == Sampling::Refused;
             // 1 says nothing, and is the only temperature that thinking goes with.
             if refuses_all || self.thinks {
-                self.drop_sampling("temperature", &mut temperature, |value| value != 1.0);
-                self.drop_sampling("top_p", &mut top_p, |value| refuses_all || value < 0.95);
+                self.drop_sampling(Field::Temperature, &mut temperature, |value| value != 1.0);
+                self.drop_sampling(Field::TopP, &mut top_p, |value| refuses_all || value < 0.95);
                 if top_k.take().is_some() {
-                    self.ledger.note("top_k", Fate::Dropped);
+                    self.ledger.note(Field::TopK, Fate::Dropped);
                 }
             }
             if self.model.sampling == Sampling::OneOf && temperature.is_some() {
-                self.drop_sampling("top_p", &mut top_p, |value| value != 1.0);
+                self.drop_sampling(Field::TopP, &mut top_p, |value| value != 1.0);
                 top_p = None;
             }
         }
@@ -371,18 +370,13 @@ impl Encoder<'_> {
     }
 
     /// Leaves a default out, and a value that would be refused with a note.
-    fn drop_sampling(
-        &mut self,
-        name: &'static str,
-        value: &mut Option<f64>,
-        is_refused: impl Fn(f64) -> bool,
-    ) {
+    fn drop_sampling(&mut self, field: Field, value: &mut Option<f64>, is_refused: impl Fn(f64) -> bool) {
         if let Some(given) = *value {
             if given == 1.0 {
                 *value = None;
             } else if is_refused(given) {
                 *value = None;
-                self.ledger.note(name, Fate::Dropped);
+                self.ledger.note(field, Fate::Dropped);
             }
         }
     }
@@ -393,7 +387,7 @@ impl Encoder<'_> {
         // Sequences of white space alone are a 400.
         let taken: Vec<&str> = stops.iter().copied().filter(|stop| same || !stop.trim().is_empty()).collect();
         if taken.len() < stops.len() {
-            self.note("stop", "stop_sequences", Fate::Dropped);
+            self.note(Field::Stop, Fate::Dropped);
         }
         if !taken.is_empty() {
             self.set("stop_sequences", taken);
@@ -411,7 +405,7 @@ impl Encoder<'_> {
                     let (adapted, changed) =
                         if self.is_same_format() { (wanted.clone(), false) } else { schema::adapt(wanted) };
                     if changed {
-                        self.ledger.note("response_format", Fate::Clamped);
+                        self.ledger.note(Field::ResponseFormat, Fate::Clamped);
                     }
                     return self.set_in(
                         "output_config",
@@ -425,7 +419,7 @@ impl Encoder<'_> {
                 )
             }
         };
-        self.note("response_format", "output_config.format", Fate::Emulated);
+        self.note(Field::ResponseFormat, Fate::Emulated);
         self.system.push(json!({"type": "text", "text": instruction}));
     }
 

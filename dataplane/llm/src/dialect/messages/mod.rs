@@ -14,7 +14,7 @@ mod stream_decoder;
 mod stream_encoder;
 mod usage;
 
-use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream, failure};
+use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
 use crate::ledger::Ledger;
 use crate::message::{FinishReason, Request, Response};
@@ -37,24 +37,24 @@ impl Dialect for Messages {
         encode_request::encode(request, upstream, ledger)
     }
 
-    fn decode_response(&self, body: &[u8]) -> Result<Result<Response, UpstreamError>, Broken> {
-        response::decode(body)
+    fn decode_response(
+        &self,
+        body: &[u8],
+        upstream: &Upstream<'_>,
+    ) -> Result<Result<Response, UpstreamError>, Broken> {
+        response::decode(body, upstream.issuer())
     }
 
     fn encode_response(&self, response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
         response::encode(response, reply, ledger)
     }
 
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream_decoder::Decoder::default())
+    fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream_decoder::Decoder::new(upstream.issuer()))
     }
 
     fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {
         Box::new(stream_encoder::Encoder::new(reply))
-    }
-
-    fn decode_error(&self, status: u16, body: &[u8]) -> UpstreamError {
-        failure::read_body(status, body)
     }
 
     fn encode_error(&self, error: &ClientError, request_id: &str) -> Vec<u8> {

@@ -4,14 +4,18 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::failure::{Report, bounded};
 use crate::dialect::fields::{Fields, add_missing};
-use crate::dialect::{Format, Reply, extras};
+use crate::dialect::{Format, Reply, carrier, extras};
 use crate::error::{Broken, UpstreamError};
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Part, PartBody, ReasoningBlock, Response, ToolCall};
+use crate::message::{Issuer, Part, PartBody, ReasoningBlock, Response, ToolCall};
 
 use super::{Seen, answer_id, decode_block, read_finish, usage, write_finish};
 
-pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Broken> {
+pub(super) fn decode(
+    body: &[u8],
+    _issuer: Option<Issuer>,
+) -> Result<Result<Response, UpstreamError>, Broken> {
     let malformed = |what: String| Broken::Malformed(what);
     let body: Value = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
     if body.get("error").is_some_and(|error| !error.is_null()) {
@@ -33,6 +37,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Bro
         parts,
         finish: text("stop_reason").map(|word| read_finish(word, text("stop_sequence"))),
         usage: body.get("usage").map(usage::read).unwrap_or_default(),
+        ..Response::default()
     };
     if response.is_empty() { Err(Broken::Empty) } else { Ok(Ok(response)) }
 }
@@ -66,21 +71,28 @@ fn write_block(part: &Part, ledger: &mut Ledger) -> Option<Value> {
     let mut out = match &part.body {
         PartBody::Text(text) | PartBody::Refusal(text) => json!({"type": "text", "text": text}),
         PartBody::Reasoning(ReasoningBlock::Thinking { text, signature }) => {
-            json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or_default()})
+            let signature = signature.as_ref().map(|signature| carrier::tag(signature, Issuer::Anthropic));
+            json!({"type": "thinking", "thinking": text, "signature": signature.unwrap_or_default()})
         }
         PartBody::Reasoning(ReasoningBlock::Redacted { data }) => {
-            json!({"type": "redacted_thinking", "data": data})
+            json!({"type": "redacted_thinking", "data": carrier::tag(data, Issuer::Anthropic)})
         }
-        PartBody::ToolCall(ToolCall { id, name, arguments }) => {
+        PartBody::ToolCall(ToolCall { id, name, arguments, signature: _ }) => {
             let input = input(arguments, ledger);
             json!({"type": "tool_use", "id": id, "name": name, "input": input})
         }
         PartBody::Opaque { format: Format::Messages, value } => value.clone(),
+        PartBody::Citation(_) => {
+            ledger.note(Field::AnswerCitations, Fate::Dropped);
+            return None;
+        }
         PartBody::Opaque { .. }
+        | PartBody::Audio(_)
+        | PartBody::Video(_)
         | PartBody::Image(_)
         | PartBody::Document { .. }
         | PartBody::ToolResult { .. } => {
-            ledger.note("choices[].message", Fate::Dropped);
+            ledger.note(Field::AnswerPart, Fate::Dropped);
             return None;
         }
     };
@@ -101,7 +113,7 @@ fn input(arguments: &str, ledger: &mut Ledger) -> Value {
         Ok(input @ Value::Object(_)) => input,
         _ if arguments.trim().is_empty() => Map::new().into(),
         _ => {
-            ledger.note("choices[].message.tool_calls[].function.arguments", Fate::Emulated);
+            ledger.note(Field::AnswerArguments, Fate::Emulated);
             json!({"arguments": arguments})
         }
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::dialect::failure::{Report, bounded};
-use crate::dialect::{Format, StreamDecoder};
+use crate::dialect::{Format, StreamDecoder, carrier};
 use crate::error::Broken;
-use crate::message::{Event, Usage};
-use crate::sse::Frame;
+use crate::framing::Frame;
+use crate::message::{Event, Issuer, Signature, Usage};
 
 use super::{read_finish, usage};
 
@@ -93,6 +93,10 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
+    pub fn new(_issuer: Option<Issuer>) -> Self {
+        Self::default()
+    }
+
     fn fail(&mut self, event: &Value, out: &mut Vec<Event>) {
         self.is_done = true;
         out.push(Event::Error(Report::read(event).unwrap_or_default().in_band()));
@@ -127,18 +131,18 @@ impl Decoder {
             }
             "thinking" => {
                 out.extend(text("thinking").map(Event::Reasoning));
-                out.extend(text("signature").map(Event::ReasoningSignature));
+                out.extend(text("signature").and_then(signed).map(Event::ReasoningSignature));
                 Block::Thinking
             }
             "redacted_thinking" => {
-                out.extend(text("data").map(Event::ReasoningRedacted));
+                out.extend(text("data").and_then(signed).map(Event::ReasoningRedacted));
                 Block::Redacted
             }
             "tool_use" => {
                 let index = self.calls;
                 self.calls += 1;
                 let (id, name) = (text("id").unwrap_or_default(), text("name").unwrap_or_default());
-                out.push(Event::ToolCallStart { index, id, name });
+                out.push(Event::ToolCallStart { index, id, name, signature: None });
                 let input =
                     content.get("input").filter(|input| input.as_object().is_some_and(|it| !it.is_empty()));
                 Block::Tool { index, input: input.map(Value::to_string), has_input: false }
@@ -161,7 +165,9 @@ impl Decoder {
         match (kind, block) {
             ("text_delta", _) => out.extend(text("text").map(Event::Text)),
             ("thinking_delta", _) => out.extend(text("thinking").map(Event::Reasoning)),
-            ("signature_delta", _) => out.extend(text("signature").map(Event::ReasoningSignature)),
+            ("signature_delta", _) => {
+                out.extend(text("signature").and_then(signed).map(Event::ReasoningSignature))
+            }
             ("citations_delta", _) => {
                 out.push(Event::Opaque { format: Format::Messages, value: delta.clone() });
             }
@@ -194,6 +200,10 @@ impl Decoder {
             close(block, out);
         }
     }
+}
+
+fn signed(text: String) -> Option<Signature> {
+    carrier::untag(&text, Issuer::Anthropic)
 }
 
 fn index_of(event: &Value) -> u64 {

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::dialect::{Format, Reply, StreamEncoder};
+use crate::dialect::{Format, Reply, StreamEncoder, carrier};
 use crate::error::ClientError;
+use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Event, FinishReason, Usage};
+use crate::message::{Event, FinishReason, Issuer, Usage};
 use crate::sse;
 
 use super::{Seen, answer_id, error, usage, write_finish};
@@ -108,7 +109,7 @@ impl Encoder {
             seen: Seen::default(),
             finish: None,
             usage: Usage::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(Format::Messages),
         }
     }
 
@@ -253,13 +254,15 @@ impl StreamEncoder for Encoder {
             }
             Event::Reasoning(text) => self.think(Delta::Thinking { thinking: text }, out),
             Event::ReasoningSignature(signature) => {
-                self.think(Delta::Signature { signature }, out);
+                let signature = carrier::tag(signature, Issuer::Anthropic);
+                self.think(Delta::Signature { signature: &signature }, out);
                 self.close_block(out);
             }
             Event::ReasoningRedacted(data) => {
+                let data = carrier::tag(data, Issuer::Anthropic);
                 self.whole_block(&json!({"type": "redacted_thinking", "data": data}), out);
             }
-            Event::ToolCallStart { index, id, name } => {
+            Event::ToolCallStart { index, id, name, signature: _ } => {
                 self.seen.tool_call = true;
                 let (id, name) = (id.clone(), name.clone());
                 self.waiting.push_back(Waiting { index: *index, id, name, arguments: String::new() });
@@ -270,7 +273,10 @@ impl StreamEncoder for Encoder {
                 self.advance_calls(out);
             }
             Event::Opaque { format: Format::Messages, value } => self.own_block(value, out),
-            Event::Opaque { .. } => self.ledger.note("choices[].message", Fate::Dropped),
+            Event::Opaque { .. } => self.ledger.note(Field::AnswerPart, Fate::Dropped),
+            Event::Citation(_) => self.ledger.note(Field::AnswerCitations, Fate::Dropped),
+            Event::Image(_) | Event::Audio(_) => self.ledger.note(Field::AnswerPart, Fate::Dropped),
+            Event::Choice(_) | Event::Logprobs(_) | Event::ServiceTier(_) => {}
             Event::Usage(usage) => self.usage.merge(usage),
             Event::Finish(reason) => self.finish = Some(reason.clone()),
             // Who drives the stream turns it into `error`.

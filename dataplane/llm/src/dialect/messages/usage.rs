@@ -10,6 +10,10 @@ pub(super) fn read(usage: &Value) -> Usage {
         input: count("input_tokens"),
         cache_read: count("cache_read_input_tokens"),
         cache_write: count("cache_creation_input_tokens"),
+        cache_write_1h: usage
+            .get("cache_creation")
+            .and_then(|it| it.get("ephemeral_1h_input_tokens"))
+            .and_then(Value::as_u64),
         output: count("output_tokens"),
         reasoning: usage
             .get("output_tokens_details")

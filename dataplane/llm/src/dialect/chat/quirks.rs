@@ -1,0 +1,133 @@
+//! How servers that speak OpenAI's chat format depart from OpenAI, as data. One value a provider type (or model
+//! family), in the provider's own file.
+
+/// What one server makes of the chat format.
+#[derive(Clone, Copy, Debug)]
+pub struct Quirks {
+    /// Top-level members of OpenAI's request that it refuses or ignores: left out, with notice.
+    pub refuses: &'static [&'static str],
+    /// OpenAI's member and the server's own name for it.
+    pub renames: &'static [(&'static str, &'static str)],
+    /// What the answer's limit is called: `max_tokens`, or `max_completion_tokens`.
+    pub limit: &'static str,
+    /// Role of instructions: `system`, or `developer`.
+    pub system_role: &'static str,
+    /// Only 1 is taken for `temperature` and `top_p`, as OpenAI's reasoning models do.
+    pub fixed_sampling: bool,
+    /// Greatest `temperature`.
+    pub max_temperature: f64,
+    /// Takes `top_k`, which OpenAI does not have.
+    pub takes_top_k: bool,
+    /// Most stop sequences; 0 where `stop` is refused.
+    pub max_stops: usize,
+    /// The word for "some tool must be called".
+    pub required_choice: &'static str,
+    /// Takes a `tool_choice` that forces a call, and one that names a tool.
+    pub forced_choice: bool,
+    pub named_choice: bool,
+    pub call_ids: CallIds,
+    pub json: Json,
+    pub reasoning: ReasoningControl,
+    /// May an assistant message carry `reasoning_content`? DeepSeek and its like need it back in tool loops, OpenAI
+    /// answers 400 to it.
+    pub reasoning_history: bool,
+    /// Takes `stream_options.include_usage`; one that does not sends usage anyway or never.
+    pub stream_options: bool,
+    /// Kinds of content parts beside text and images.
+    pub takes_audio: bool,
+    /// `video_url` parts.
+    pub takes_video: bool,
+    /// `file` parts.
+    pub takes_files: bool,
+    pub takes_images: bool,
+    /// Takes Anthropic's `cache_control` in its messages and tools.
+    pub cache_control: bool,
+    /// Longest `user`, in characters; 0 where it is refused.
+    pub max_user: usize,
+}
+
+/// What a server takes as id of a tool call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallIds {
+    Any,
+    /// Mistral: nine letters and digits.
+    NineAlphanumeric,
+}
+
+/// What `response_format` can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Json {
+    /// `json_schema` and `json_object`.
+    Schema,
+    /// `json_object` alone: a schema goes into the instructions.
+    Object,
+    /// Neither.
+    None,
+}
+
+/// How a server lets its models think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningControl {
+    /// It has no control that is known.
+    None,
+    /// `reasoning_effort`, with these words, weakest first; `none` among them turns it off.
+    Effort(&'static [&'static str]),
+    /// `thinking: {"type": "enabled" | "disabled"}`: DeepSeek, Zhipu, Moonshot, ByteDance.
+    ThinkingType,
+    /// `enable_thinking` and `thinking_budget`: Qwen.
+    EnableThinking,
+    /// `reasoning: {effort | max_tokens | enabled}`: OpenRouter.
+    ReasoningObject,
+    /// `chat_template_kwargs: {"enable_thinking": bool}`: vLLM, SGLang, NVIDIA NIM.
+    TemplateArguments,
+}
+
+impl Quirks {
+    /// A server that takes all of OpenAI's format.
+    pub const OPENAI: Self = Self {
+        refuses: &[],
+        renames: &[],
+        limit: "max_tokens",
+        system_role: "system",
+        fixed_sampling: false,
+        max_temperature: 2.0,
+        takes_top_k: false,
+        max_stops: 4,
+        required_choice: "required",
+        forced_choice: true,
+        named_choice: true,
+        call_ids: CallIds::Any,
+        json: Json::Schema,
+        reasoning: ReasoningControl::None,
+        reasoning_history: false,
+        stream_options: true,
+        takes_audio: true,
+        takes_video: false,
+        takes_files: true,
+        takes_images: true,
+        cache_control: false,
+        max_user: 64,
+    };
+
+    /// OpenAI's own reasoning models.
+    pub const OPENAI_REASONING: Self = Self {
+        limit: "max_completion_tokens",
+        system_role: "developer",
+        fixed_sampling: true,
+        max_stops: 0,
+        refuses: &["presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"],
+        reasoning: ReasoningControl::Effort(&["minimal", "low", "medium", "high"]),
+        takes_audio: false,
+        ..Self::OPENAI
+    };
+
+    /// A server of which nothing is known but that it speaks the format: nothing is taken from the request.
+    pub const COMPATIBLE: Self = Self {
+        takes_top_k: true,
+        max_stops: usize::MAX,
+        reasoning_history: true,
+        takes_video: true,
+        max_user: usize::MAX,
+        ..Self::OPENAI
+    };
+}
