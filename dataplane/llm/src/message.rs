@@ -443,3 +443,13 @@ impl Event {
         }
     }
 }
+
+impl Request {
+    /// The field by which the client asked for reasoning, for the ledger.
+    pub fn reasoning_field(&self) -> crate::Field {
+        match (self.thinking_mode, &self.reasoning) {
+            (Some(_), Some(Reasoning::On | Reasoning::Off)) => crate::Field::ThinkingMode,
+            _ => crate::Field::Reasoning,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::BadRequest;
+use crate::message::{Reasoning, Request};
 
 /// An object, of which known members are taken; what remains are the unknown ones, in order.
 #[derive(Debug)]
@@ -105,6 +106,22 @@ impl Fields {
     pub fn rest(self) -> Map<String, Value> {
         self.map
     }
+}
+
+/// Penstock's own members, which every client's format may have: `thinking_mode` and `provider_options`. Called when
+/// the format's own reasoning has been read, which wins.
+pub(super) fn take_own(fields: &mut Fields, request: &mut Request) -> Result<(), BadRequest> {
+    request.thinking_mode = fields.bool("thinking_mode")?;
+    if let (None, Some(on)) = (&request.reasoning, request.thinking_mode) {
+        request.reasoning = Some(if on { Reasoning::On } else { Reasoning::Off });
+    }
+    for (name, options) in fields.object("provider_options")?.map(Fields::rest).unwrap_or_default() {
+        if !options.is_object() {
+            return Err(wrong(format!("provider_options.{name}"), "an object"));
+        }
+        request.provider_options.insert(name, options);
+    }
+    Ok(())
 }
 
 /// The items of a list with the path of each.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::dialect::fields::{Fields, with_paths, wrong};
+use crate::dialect::fields::{Fields, take_own, with_paths, wrong};
 use crate::dialect::{Format, media};
 use crate::error::BadRequest;
 use crate::message::{
@@ -47,6 +47,7 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
             fields.keep("stream_options", options.rest().into());
         }
     }
+    take_own(&mut fields, &mut request)?;
     request.extra = fields.rest();
     Ok(request)
 }

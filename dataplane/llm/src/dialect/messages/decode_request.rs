@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::dialect::Format;
-use crate::dialect::fields::{Fields, wrong};
+use crate::dialect::fields::{Fields, take_own, wrong};
 use crate::error::BadRequest;
 use crate::message::{Message, Part, PartBody, Reasoning, Request, ResponseFormat, Role, Tool, ToolChoice};
 
@@ -43,6 +43,7 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
         keep_rest(&mut fields, "metadata", metadata);
     }
     reasoning_and_format(&mut fields, &mut request)?;
+    take_own(&mut fields, &mut request)?;
     request.extra = fields.rest();
     Ok(request)
 }
