@@ -10,7 +10,10 @@
 
 mod attempt;
 mod auth;
+mod endpoint;
+mod failure;
 mod health;
+mod job;
 pub mod last_good;
 mod meter;
 pub mod metrics;

@@ -13,8 +13,8 @@ use std::fmt::Debug;
 use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
-use crate::embed::EmbedFormat;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
+use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 use crate::{Format, UpstreamError};
 
