@@ -28,6 +28,10 @@ static TOKEN: Endpoint = Endpoint {
             "add a federated credential to the identity, with the cluster's issuer and the pod's ServiceAccount",
         ),
         (
+            "AADSTS7002138",
+            "check the subject in the identity's federated credential: upper and lower case count",
+        ),
+        (
             "AADSTS700211",
             "check the issuer in the identity's federated credential: it must be the cluster's, to the last slash",
         ),

@@ -13,10 +13,7 @@ use super::oauth;
 static IAM: Endpoint = Endpoint {
     name: "IBM Cloud IAM",
     codes: &[("/errorCode", "")],
-    advice: &[
-        ("BXNIM0415E", "the API key does not exist (any more): put a valid one into the Secret"),
-        ("BXNIM0462E", "the API key is locked or disabled: enable it, or put another one into the Secret"),
-    ],
+    advice: &[("BXNIM0415E", "the API key does not exist (any more): put a valid one into the Secret")],
     otherwise: "check the API key in the Secret",
     unreachable: "check that the pod may reach it",
 };

@@ -23,7 +23,7 @@ struct KeyPair {
 /// An access key as JSON, or a Bedrock API key as it is.
 pub fn from_secret(scope: &Scope, secret: &str) -> Result<Credential, CredentialError> {
     if !secret.starts_with('{') {
-        if scope.service != "bedrock" {
+        if !scope.is_bedrock() {
             return Err(CredentialError::Unusable(format!(
                 "the Secret holds one key, which only Bedrock takes as it is; {} needs an access key id and a secret \
                  access key",

@@ -20,7 +20,14 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Hosts of Bedrock in this region. Others below amazonaws.com belong to customers: API gateways, load balancers.
+    /// Bedrock takes API keys of its own as well.
+    fn is_bedrock(&self) -> bool {
+        self.service == "bedrock" || self.service == "bedrock-mantle"
+    }
+
+    /// Hosts of Bedrock in this region, and domains of its private endpoints. Others below amazonaws.com belong to
+    /// customers: API gateways, load balancers.
+    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/endpoints.html>
     pub fn hosts(&self) -> (Vec<String>, Vec<String>) {
         let region = &self.region;
         let domain = domain(region);
@@ -41,5 +48,22 @@ fn domain(region: &str) -> &'static str {
         "cn" => "amazonaws.com.cn",
         "eusc" => "amazonaws.eu",
         _ => "amazonaws.com",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bedrock_has_its_hosts_in_each_partition() {
+        let hosts = |region: &str| Scope { service: "bedrock".into(), region: region.into() }.hosts();
+        let (exact, below) = hosts("us-east-1");
+        for host in ["bedrock-runtime.us-east-1.amazonaws.com", "bedrock-mantle.us-east-1.api.aws"] {
+            assert!(exact.iter().any(|known| known == host), "{host}");
+        }
+        assert!(below.iter().any(|known| known == "bedrock-runtime.us-east-1.vpce.amazonaws.com"));
+        let (exact, _) = hosts("cn-north-1");
+        assert!(exact.iter().any(|known| known == "bedrock-runtime.cn-north-1.amazonaws.com.cn"));
     }
 }

@@ -46,7 +46,7 @@ impl Issuer for Pod {
 
 fn find(surroundings: &Surroundings, scope: &Scope) -> Result<Source, CredentialError> {
     let variable = |name| surroundings.variable(name);
-    if scope.service == "bedrock"
+    if scope.is_bedrock()
         && let Some(key) = variable("AWS_BEARER_TOKEN_BEDROCK")
     {
         return Credential::bearer(&key).map(Source::Environment);
