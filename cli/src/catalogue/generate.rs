@@ -50,7 +50,10 @@ const SAME_SHAPE: [&str; 3] = ["azureopenai", "bedrock", "vertexai"];
 /// When a line of the corrections cannot be read.
 pub fn generate(inputs: &Inputs<'_>) -> Result<Generated, BadLine> {
     let corrections = read_corrections(inputs.corrections)?;
-    let keys: BTreeSet<&String> = inputs.litellm.keys().chain(inputs.models_dev.keys()).collect();
+    // A name with a space would break its line; no provider has one.
+    let fits = |key: &&String| key.bytes().all(|byte| byte.is_ascii_graphic());
+    let keys: BTreeSet<&String> =
+        inputs.litellm.keys().chain(inputs.models_dev.keys()).filter(fits).collect();
     let mut disputes = BTreeMap::new();
     let mut lines = BTreeMap::new();
     let is_vendor = |key: &str| key.split_once('/').is_some_and(|(provider, _)| VENDORS.contains(&provider));

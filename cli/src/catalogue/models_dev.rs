@@ -204,7 +204,14 @@ fn reasoning(model: &Model) -> Reasoning {
     }
     if let Some(option) = option("effort") {
         reasoning.style = ReasoningStyle::Effort;
-        let words: Vec<Cow<'static, str>> = option.values.iter().flatten().cloned().map(Cow::Owned).collect();
+        let words: Vec<Cow<'static, str>> = option
+            .values
+            .iter()
+            .flatten()
+            .filter(|word| line::is_word(word))
+            .cloned()
+            .map(Cow::Owned)
+            .collect();
         if option.values.contains(&None) || words.iter().any(|word| word == "none") {
             reasoning.can_disable = Some(true);
         }
@@ -229,8 +236,9 @@ fn price(cost: &Cost, experimental: Option<&Experimental>, mode: Mode, is_free: 
             let prices = prices(speed.cost.as_ref()?, mode, is_free);
             // The tier is called what the answer calls it.
             let tier = speed.provider.body.get("service_tier").and_then(|tier| tier.as_str()).unwrap_or(name);
+            let fits = !prices.is_empty() && line::is_word(tier);
             let tier = Cow::Owned(tier.to_owned());
-            (!prices.is_empty()).then(|| TierPrices { tier, prices, above: Vec::new() })
+            fits.then(|| TierPrices { tier, prices, above: Vec::new() })
         })
         .collect();
     tiers.sort_by(|one, other| one.tier.cmp(&other.tier));

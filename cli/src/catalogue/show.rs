@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use penstock_llm::catalogue::line::Line;
 use penstock_llm::catalogue::sources::Source;
-use penstock_llm::catalogue::{BUILT_IN, Catalogue, Facts, Found, PriceList, Prices, Via};
+use penstock_llm::catalogue::{BUILT_IN, Catalogue, Facts, Found, PriceList, Prices, Via, vendor};
 use serde_json::Value;
 
 use crate::exit;
@@ -61,9 +61,19 @@ fn page(catalogue: &Catalogue<'_>, asked: &str) -> Result<String, String> {
     let _ = writeln!(page, "sources:");
     for Source { letter, day, what } in sources.iter().filter(|source| used.contains(&source.letter)) {
         let day = day.map(|day| format!(", {day}")).unwrap_or_default();
-        let _ = writeln!(page, "  {letter}  {what}{day}");
+        // The fingerprint is for the update, not for people.
+        let what = what.split_once(", sha256").map_or(*what, |(what, _)| what);
+        let vendor = vendor_line(catalogue, provider, model).filter(|_| *letter == 'v');
+        let vendor = vendor.map(|key| format!(": {key}")).unwrap_or_default();
+        let _ = writeln!(page, "  {letter}  {what}{vendor}{day}");
     }
     Ok(page)
+}
+
+/// The line that a hosted model inherits from.
+fn vendor_line<'a>(catalogue: &Catalogue<'a>, provider: &str, model: &str) -> Option<&'a str> {
+    let (vendor, name) = vendor::of(provider, model)?;
+    Some(catalogue.own(vendor, &name)?.line.key)
 }
 
 fn how(found: &Found<'_>, asked: &str) -> Option<String> {

@@ -24,8 +24,7 @@ pub struct UpdateArgs {
     /// models.dev's `api.json`.
     #[arg(long = "models-dev", value_name = "FILE")]
     models_dev: PathBuf,
-    /// Day on which LiteLLM's file was fetched: it has none inside. The day of the file itself where it is not given;
-    /// a file that was read before keeps its day.
+    /// Day on which LiteLLM's file was fetched [default: the day of the file; a file that was read before keeps its day]
     #[arg(long, value_name = "DAY", value_parser = day)]
     fetched: Option<String>,
     /// The folder of `models.txt` and `corrections.txt`.

@@ -35,6 +35,9 @@ pub const MODELS: &str = include_str!("models.txt");
 /// What people wrote from vendors' pages. Its lines with a `*` are rules for models whose names begin so.
 pub const CORRECTIONS: &str = include_str!("corrections.txt");
 
+/// Bytes. No provider's model has a longer name; clients may send anything.
+const LONGEST_NAME: usize = 512;
+
 /// The catalogue inside the binary.
 pub const BUILT_IN: Catalogue<'static> = Catalogue::new(MODELS, CORRECTIONS);
 
@@ -89,6 +92,9 @@ impl<'a> Catalogue<'a> {
 
     /// The line that tells of a model, see [`find`].
     pub fn lookup(&self, provider: &str, model: &str) -> Option<Found<'a>> {
+        if model.len() > LONGEST_NAME {
+            return None;
+        }
         self.own(provider, model).or_else(|| {
             let (vendor, name) = vendor::of(provider, model)?;
             self.own(vendor, &name).map(|found| Found { via: Via::Vendor, ..found })
@@ -97,6 +103,9 @@ impl<'a> Catalogue<'a> {
 
     /// The line that tells of a model at this very provider, or the rule for its family.
     pub fn own(&self, provider: &str, model: &str) -> Option<Found<'a>> {
+        if model.len() > LONGEST_NAME {
+            return None;
+        }
         let hit = names::locate(&self.models, provider, model).map(|names::Hit { line, same_price }| {
             let via = if same_price { Via::Name } else { Via::OtherPrice };
             Found { line, via }

@@ -114,7 +114,7 @@ fn corrections_are_sorted_and_read() {
     }
 }
 
-/// Facts that people typed from the vendors' pages, apart from the sources.
+/// Typed by hand, not taken from the sources.
 #[test]
 fn known_prices() {
     for (key, input, output, cache_read, cache_write) in [
@@ -371,6 +371,31 @@ fn other_names_lead_to_the_model_and_other_prices_to_none() {
         [("openai", "claude-opus-4-1"), ("openai", "gpt-oss-120b"), ("nobody", "x"), ("", "")]
     {
         assert!(!serves(provider, model), "{provider}/{model}");
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_is_no_model() {
+    let model = "-20250805".repeat(1 << 20);
+    let start = Instant::now();
+    assert_eq!(find("anthropic", &format!("claude-{model}")), None);
+    println!("a name of {} bytes: {:?}", model.len(), start.elapsed());
+    assert!(!serves("bedrock", &model));
+}
+
+proptest::proptest! {
+    /// Clients send any name: none breaks the lookup, and what is found is what the catalogue holds.
+    #[test]
+    fn any_name_is_looked_up(
+        provider in proptest::sample::select(providers().collect::<Vec<_>>()),
+        model in "(models/|arn:|ft:|us\\.|anthropic[./])?(claude-|gpt-|gemini-|x)?[a-z0-9.:@/éñ*-]{0,24}",
+    ) {
+        if let Some(found) = BUILT_IN.lookup(provider, &model) {
+            assert!(found.line.facts().is_ok());
+            let is_own = found.line.key.split_once('/').is_some_and(|(key, _)| key == provider);
+            assert_eq!(is_own, found.via != Via::Vendor, "{provider}/{model}: {}", found.line.key);
+            assert!(found.via == Via::Name || found.facts().price.is_none());
+        }
     }
 }
 

@@ -31,12 +31,10 @@ fn bare(model: &str) -> &str {
 
 /// `us.openai.gpt-5.4` → `gpt-5.4`: what stands behind the last dot that is not a version's.
 fn after_vendor(name: &str) -> &str {
-    let dots = name.match_indices('.').map(|(at, _)| at);
-    let vendors = dots.filter(|at| {
-        let before = name.get(..*at).unwrap_or_default();
-        !before.ends_with(|last: char| last.is_ascii_digit())
-    });
-    vendors.last().and_then(|at| name.get(at + 1..)).unwrap_or(name)
+    let mut dots = name.rmatch_indices('.').map(|(at, _)| at);
+    let is_version =
+        |at: usize| name.get(..at).is_some_and(|before| before.ends_with(|last: char| last.is_ascii_digit()));
+    dots.find(|at| !is_version(*at)).and_then(|at| name.get(at + 1..)).unwrap_or(name)
 }
 
 fn named(name: &str) -> Option<(&'static str, String)> {
