@@ -3,7 +3,6 @@
 //! Says what came of it; whether another target is tried is the pipeline's decision.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,18 +11,16 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use penstock_config::FailoverReason;
-use penstock_llm::envelope::Envelope;
 use penstock_llm::simulated::{self, Behaviour, Failure as SimulatedFailure, Plan};
 use penstock_llm::sse::Parser;
-use penstock_llm::{
-    BadRequest, Broken, ErrorKind, FinishReason, Format, Ledger, Refused, Reply, Upstream, UpstreamError,
-    Usage,
-};
+use penstock_llm::{Broken, ErrorKind, FinishReason, Format, Ledger, UpstreamError, Usage};
 
-use crate::health::{Admission, AllRest, Key, KeyRing, RestReason};
+use crate::failure::Failure;
+use crate::health::{Admission, AllRest, Key, RestReason};
+use crate::job::{Ask, Encoded, Job, Rendered, Wire};
 use crate::metrics::{AttemptResult, SkipReason};
-use crate::pump::{Fault, Pump, Source, Writer};
-use crate::runtime::{Candidate, Route, Via};
+use crate::pump::{Pump, Source, Writer};
+use crate::runtime::{Candidate, Via};
 use crate::upstream::SendError;
 
 /// Largest error body that is read.
@@ -36,6 +33,13 @@ pub struct Answer {
     pub ledger: Ledger,
     /// Time spent after the provider's last byte (answers that are not streamed).
     pub overhead: Duration,
+}
+
+impl Answer {
+    fn whole(rendered: Rendered, overhead: Duration) -> Self {
+        let Rendered { bytes, usage, ledger } = rendered;
+        Self { body: AnswerBody::Whole { bytes, usage }, ledger, overhead }
+    }
 }
 
 pub enum AnswerBody {
@@ -109,12 +113,15 @@ pub async fn run(
     deadline: Instant,
     is_last: bool,
 ) -> Result<Answer, Failure> {
-    let Encoded { body, ledger } = encoded;
     let attempt = async {
         match &target.via {
-            Via::Http(_) => {
+            _ if encoded.wire == Wire::Nothing && !matches!(job.ask, Ask::Generate(_)) => job
+                .render_by_itself()
+                .map(|rendered| Answer::whole(rendered, Duration::ZERO))
+                .map_err(Failure::bad_request),
+            Via::Http => {
                 let key = target.keys.pick(Instant::now(), &mut rand::rng()).map_err(Failure::keys_rest)?;
-                let outcome = over_http(job, target, key, body, is_last).await;
+                let outcome = over_http(job, target, key, &encoded, is_last).await;
                 outcome.map_err(|failure| failure.account_to(key).redacted(&target.keys))
             }
             Via::Simulated { behaviour, ordinal } => {
@@ -129,9 +136,9 @@ pub async fn run(
     };
     let mut answer = match tokio::time::timeout_at(deadline.into(), attempt).await {
         Ok(outcome) => outcome?,
-        Err(_) => return Err(Failure::timeout(job.envelope.stream)),
+        Err(_) => return Err(Failure::timeout(job.is_stream())),
     };
-    let mut disclosed = ledger;
+    let mut disclosed = encoded.ledger;
     disclosed.merge(&answer.ledger);
     answer.ledger = disclosed;
     Ok(answer)
@@ -141,61 +148,64 @@ async fn over_http(
     job: &Job<'_>,
     target: &Candidate,
     key: &Key,
-    body: Vec<u8>,
+    encoded: &Encoded,
     is_last: bool,
 ) -> Result<Answer, Failure> {
-    let request = upstream_request(job, target, key, body)?;
+    let request = upstream_request(job, target, key, encoded).await?;
     let response = job.route.client.send(request).await.map_err(Failure::from_send)?;
     if !response.status().is_success() {
-        return Err(error_answer(job, target, response).await);
+        return Err(error_answer(job, target, encoded.wire, response).await);
     }
-    if !job.envelope.stream {
-        return whole_answer(job, target, response, is_last).await;
-    }
+    let (Wire::Generate { format, as_it_is }, true) = (encoded.wire, job.is_stream()) else {
+        return whole_answer(job, target, encoded.wire, response, is_last).await;
+    };
     let is_stream = response
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_none_or(|value| !value.trim_start().to_ascii_lowercase().starts_with("application/json"));
     if !is_stream {
-        return Err(json_instead_of_stream(job, target, response).await);
+        return Err(json_instead_of_stream(job, target, format, response).await);
     }
-    let same = job.is_same_format(target);
-    // A simulated target never comes here, so there is a format.
-    let format = target.provider.format().unwrap_or(job.format);
+    let dialect = format.dialect();
     let source = Source::Wire {
         body: response.into_body(),
-        frames: Parser::new(Parser::DEFAULT_LIMIT),
-        decoder: format.dialect().stream_decoder(),
+        frames: dialect.framing().frames(Parser::DEFAULT_LIMIT),
+        decoder: dialect.stream_decoder(&target.upstream()),
     };
-    let writer = if same {
-        Writer::Same { strip_usage: job.forces_usage() && !job.envelope.include_usage() }
+    let writer = if as_it_is {
+        Writer::Same { strip_usage: job.strips_usage() }
     } else {
-        Writer::Translate(job.format.dialect().stream_encoder(job.reply.clone()))
+        Writer::Translate(job.format().dialect().stream_encoder(job.reply.clone()))
     };
-    begin(Pump::new(source, writer, job.format, job.reply.clone()), is_last).await
+    begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await
 }
 
 /// Only what is named here reaches a provider: never the client's credentials, cookies or addresses.
-fn upstream_request(
+async fn upstream_request(
     job: &Job<'_>,
     target: &Candidate,
     key: &Key,
-    body: Vec<u8>,
+    encoded: &Encoded,
 ) -> Result<Request<Full<Bytes>>, Failure> {
-    let Via::Http(uri) = &target.via else { return Err(Failure::internal("a target without URL")) };
-    let mut request = Request::new(Full::new(Bytes::from(body)));
+    let Encoded { body, ledger: _, wire } = encoded;
+    let uri = target.uri_of(*wire, job.is_stream());
+    let uri = uri.ok_or_else(|| Failure::internal("the provider has no URL for this call"))?;
+    let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if job.envelope.stream { "text/event-stream" } else { "application/json" };
+    let accept = match wire {
+        Wire::Generate { format, .. } if job.is_stream() => format.dialect().framing().accept(),
+        _ => "application/json",
+    };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("penstock/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in target.provider.fixed_headers() {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    if job.is_same_format(target) {
+    if wire.format() == Some(job.format()) {
         for name in target.provider.passed_headers() {
             // A list may come in several lines; the first one replaces what is fixed.
             for (n, value) in job.headers.get_all(*name).iter().enumerate() {
@@ -206,44 +216,33 @@ fn upstream_request(
             }
         }
     }
-    if let Some(secret) = &key.value {
-        let (name, value) = target.provider.auth_header(secret.expose());
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| Failure::internal("a provider key holds characters that no header may have"))?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_static(name), value);
-    }
+    // Last: a signature covers the rest.
+    let authorized = key.authorizer.authorize(&mut request, body, &job.route.client).await;
+    authorized.map_err(Failure::from_credentials)?;
     Ok(request)
 }
 
 async fn whole_answer(
     job: &Job<'_>,
     target: &Candidate,
+    wire: Wire,
     response: Response<Incoming>,
     is_last: bool,
 ) -> Result<Answer, Failure> {
     let bytes = read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await?;
     let read_at = Instant::now();
-    let format = target.provider.format().unwrap_or(job.format);
-    let response = match format.dialect().decode_response(&bytes) {
-        Ok(Ok(response)) => response,
+    let rendered = match job.render(bytes.clone(), wire, target) {
+        Ok(Ok(rendered)) => rendered,
         Ok(Err(error)) => return Err(Failure::from_upstream(error)),
         // Nowhere else to go: an answer that the provider calls complete is passed on as it is.
-        Err(Broken::Empty) if is_last && job.is_same_format(target) && !bytes.is_empty() => {
-            let body = AnswerBody::Whole { bytes, usage: Usage::default() };
-            return Ok(Answer { body, ledger: Ledger::default(), overhead: read_at.elapsed() });
+        Err(Broken::Empty)
+            if is_last && matches!(wire, Wire::Generate { as_it_is: true, .. }) && !bytes.is_empty() =>
+        {
+            Rendered { bytes, usage: Usage::default(), ledger: Ledger::new(job.format()) }
         }
         Err(broken) => return Err(Failure::broken(&broken)),
     };
-    let usage = response.usage;
-    let mut ledger = Ledger::default();
-    let bytes = if job.is_same_format(target) {
-        bytes
-    } else {
-        job.format.dialect().encode_response(&response, &job.reply, &mut ledger).into()
-    };
-    let body = AnswerBody::Whole { bytes, usage };
-    Ok(Answer { body, ledger, overhead: read_at.elapsed() })
+    Ok(Answer::whole(rendered, read_at.elapsed()))
 }
 
 /// Bounded in size, and in the time between pieces.
@@ -274,8 +273,11 @@ async fn begin(mut pump: Pump, is_last: bool) -> Result<Answer, Failure> {
             None => false,
         };
         if pump.has_begun() || (pump.is_complete() && explained) {
-            let body = AnswerBody::Stream(Box::new(pump));
-            return Ok(Answer { body, ledger: Ledger::default(), overhead: Duration::ZERO });
+            return Ok(Answer {
+                ledger: Ledger::new(pump.format()),
+                body: AnswerBody::Stream(Box::new(pump)),
+                overhead: Duration::ZERO,
+            });
         }
         if pump.is_complete() {
             return Err(Failure::broken(&Broken::Empty));
@@ -289,7 +291,7 @@ async fn by_simulation(
     ordinal: u64,
     is_last: bool,
 ) -> Result<Answer, Failure> {
-    let request = job.decoded().map_err(Failure::bad_request)?;
+    let request = job.request().map_err(Failure::bad_request)?;
     let (events, complete) = match simulated::plan(request, behaviour, ordinal) {
         Plan::Answer { events, complete } => (events, complete),
         Plan::Fail { after, failure } => {
@@ -297,10 +299,10 @@ async fn by_simulation(
             return Err(simulated_failure(failure).await);
         }
     };
-    if job.envelope.stream {
-        let writer = Writer::Translate(job.format.dialect().stream_encoder(job.reply.clone()));
+    if job.is_stream() {
+        let writer = Writer::Translate(job.format().dialect().stream_encoder(job.reply.clone()));
         let source = Source::Simulated { events: events.into_iter(), complete };
-        return begin(Pump::new(source, writer, job.format, job.reply.clone()), is_last).await;
+        return begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await;
     }
     let pause = events.iter().map(|(pause, _)| *pause).sum();
     tokio::time::sleep(pause).await;
@@ -308,10 +310,9 @@ async fn by_simulation(
         return Err(Failure::broken(&Broken::Cut));
     }
     let response = penstock_llm::collect::collect(events.into_iter().map(|(_, event)| event));
-    let mut ledger = Ledger::default();
-    let bytes = job.format.dialect().encode_response(&response, &job.reply, &mut ledger).into();
-    let body = AnswerBody::Whole { bytes, usage: response.usage };
-    Ok(Answer { body, ledger, overhead: Duration::ZERO })
+    let mut ledger = Ledger::new(job.format());
+    let bytes = job.format().dialect().encode_response(&response, &job.reply, &mut ledger).into();
+    Ok(Answer::whole(Rendered { bytes, usage: response.usage, ledger }, Duration::ZERO))
 }
 
 async fn simulated_failure(failure: SimulatedFailure) -> Failure {
@@ -323,6 +324,7 @@ async fn simulated_failure(failure: SimulatedFailure) -> Failure {
             code: Some(code.to_owned()),
             param: None,
             message,
+            retry_after: None,
         })
     };
     match failure {
@@ -344,7 +346,12 @@ async fn simulated_failure(failure: SimulatedFailure) -> Failure {
     }
 }
 
-async fn error_answer(job: &Job<'_>, target: &Candidate, response: Response<Incoming>) -> Failure {
+async fn error_answer(
+    job: &Job<'_>,
+    target: &Candidate,
+    wire: Wire,
+    response: Response<Incoming>,
+) -> Failure {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers());
     let body = tokio::time::timeout(
@@ -355,9 +362,10 @@ async fn error_answer(job: &Job<'_>, target: &Candidate, response: Response<Inco
     .ok()
     .and_then(Result::ok)
     .unwrap_or_default();
-    let mut failure = Failure::from_upstream(target.provider.classify(status, &body));
-    failure.wait = wait;
-    if job.is_same_format(target)
+    let format = wire.format().unwrap_or(job.format());
+    let mut failure = Failure::from_upstream(target.provider.classify(format, status, &body));
+    failure.wait = wait.or(failure.wait);
+    if format == job.format()
         && failure.reason.is_none()
         && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok()
     {
@@ -367,11 +375,15 @@ async fn error_answer(job: &Job<'_>, target: &Candidate, response: Response<Inco
 }
 
 /// A stream was asked for, and JSON came: an error inside a 200, or a server that cannot stream.
-async fn json_instead_of_stream(job: &Job<'_>, target: &Candidate, response: Response<Incoming>) -> Failure {
-    let format = target.provider.format().unwrap_or(job.format);
+async fn json_instead_of_stream(
+    job: &Job<'_>,
+    target: &Candidate,
+    format: Format,
+    response: Response<Incoming>,
+) -> Failure {
     match read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await {
         Err(failure) => failure,
-        Ok(bytes) => match format.dialect().decode_response(&bytes) {
+        Ok(bytes) => match format.dialect().decode_response(&bytes, &target.upstream()) {
             Ok(Err(error)) => Failure::from_upstream(error),
             _ => Failure::broken(&Broken::Malformed(
                 "a stream was asked for, and the provider sent JSON".into(),
@@ -387,4 +399,3 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
     Duration::try_from_secs_f64(seconds).ok()
 }
-
