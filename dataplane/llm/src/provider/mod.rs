@@ -43,7 +43,7 @@ use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
-use crate::{Format, UpstreamError};
+use crate::{Format, UpstreamError, catalogue};
 
 /// Where a provider's API is, as a pool says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,8 +145,8 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Is this a model of the provider's own? Used where a pool lists no models.
-    fn serves(&self, _model: &str) -> bool {
-        false
+    fn serves(&self, model: &str) -> bool {
+        catalogue::serves(&self.key(), model)
     }
 
     /// What an answer with an error status means. The default asks the dialect.
