@@ -77,6 +77,14 @@ const WORDINGS: &[(&str, ErrorKind)] = &[
     ("exceeds the context window", ErrorKind::ContextLength),
     // Mistral: "Prompt contains 40000 tokens ... too large for model with 32768 maximum context length"
     ("too large for model with", ErrorKind::ContextLength),
+    // Cohere: "too many tokens: max tokens must be less than or equal to 4096, the maximum output for this model"
+    ("too many tokens: max tokens must be", ErrorKind::InvalidRequest),
+    // Cohere: "too many tokens: size limit exceeded by 11326 tokens. ..."; without the colon it is Bedrock's throttling.
+    ("too many tokens:", ErrorKind::ContextLength),
+    // Ollama: "prompt too long; exceeded max context length by 4021 tokens"
+    ("exceeded max context length", ErrorKind::ContextLength),
+    // Ollama, of embeddings: "the input length exceeds the context length"
+    ("exceeds the context length", ErrorKind::ContextLength),
     // xAI, in 403 answers.
     ("content violates usage guidelines", ErrorKind::ContentFiltered),
     // Azure OpenAI: "The response was filtered due to the prompt triggering ... content management policy"
@@ -88,7 +96,7 @@ const WORDINGS: &[(&str, ErrorKind)] = &[
 ];
 
 /// Wordings of a 503 that speaks of load.
-const BUSY: &[&str] = &["overloaded", "at capacity", "too busy", "no capacity"];
+const BUSY: &[&str] = &["overloaded", "at capacity", "too busy", "server busy", "no capacity"];
 
 const QUOTE: usize = 300;
 const MESSAGE: usize = 2000;
@@ -346,6 +354,35 @@ mod tests {
             r#"{"type":"error","error":{"type":"api_error","message":"x"}}"#,
             ServerError,
             Some("api_error"),
+        ),
+        (
+            400,
+            r#"{"id":"x","message":"too many tokens: size limit exceeded by 12 tokens. Try using shorter or fewer inputs"}"#,
+            ContextLength,
+            None,
+        ),
+        (
+            400,
+            r#"{"id":"x","message":"too many tokens: max tokens must be less than or equal to 4096, the maximum output for this model - received 8192."}"#,
+            InvalidRequest,
+            None,
+        ),
+        (429, r#"{"message":"Too many tokens, please wait before trying again."}"#, RateLimited, None),
+        (
+            404,
+            r#"{"id":"x","message":"model 'x' not found, make sure the correct model ID was used"}"#,
+            NotFound,
+            None,
+        ),
+        (401, r#"{"id":"x","message":"invalid api token"}"#, Credentials, None),
+        (400, r#"{"error":"prompt too long; exceeded max context length by 12 tokens"}"#, ContextLength, None),
+        (404, r#"{"error":"model \"x\" not found, try pulling it first"}"#, NotFound, None),
+        (400, r#"{"error":"registry.ollama.ai/library/x:latest does not support tools"}"#, InvalidRequest, None),
+        (
+            503,
+            r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#,
+            Overloaded,
+            None,
         ),
         (502, "", ServerError, None),
         (408, "", Timeout, None),

@@ -9,10 +9,12 @@ mod extras;
 mod failure;
 mod fields;
 mod gemini;
+mod ids;
 mod media;
 mod messages;
 mod ollama;
 mod responses;
+mod timestamp;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,6 +4,8 @@
 //! client's headers it may see, and which models it is known to serve. It performs nothing.
 
 mod anthropic;
+mod cohere;
+mod ollama;
 mod openai;
 mod openai_compatible;
 mod simulated;
@@ -186,8 +188,14 @@ pub(crate) fn openai_url(endpoint: &str, format: Format, call: Call) -> Option<S
 mod tests;
 
 /// Every provider type.
-pub static REGISTRY: &[&dyn Provider] =
-    &[&anthropic::Anthropic, &openai::OpenAI, &openai_compatible::OpenAICompatible, &simulated::Simulated];
+pub static REGISTRY: &[&dyn Provider] = &[
+    &anthropic::Anthropic,
+    &cohere::Cohere,
+    &ollama::Ollama,
+    &openai::OpenAI,
+    &openai_compatible::OpenAICompatible,
+    &simulated::Simulated,
+];
 
 /// The provider type of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Provider> {
