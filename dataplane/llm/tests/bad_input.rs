@@ -87,7 +87,9 @@ fn requests_name_the_field() {
         (Format::Ollama, message(json!({"role": "user", "images": [1]})), "messages[0].images[0]"),
         (
             Format::Ollama,
-            message(json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": []}}]})),
+            message(
+                json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": []}}]}),
+            ),
             "messages[0].tool_calls[0].function.arguments",
         ),
         (
@@ -288,8 +290,14 @@ fn json_like() -> impl Strategy<Value = Value> {
 
 /// An event whose kind is the chunk's own, or any.
 fn cohere_event(chunk: &Value) -> Value {
-    const KINDS: &[&str] =
-        &["content-start", "content-delta", "tool-call-start", "tool-call-delta", "citation-start", "message-end"];
+    const KINDS: &[&str] = &[
+        "content-start",
+        "content-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "citation-start",
+        "message-end",
+    ];
     let kind = KINDS[chunk.to_string().len() % KINDS.len()];
     let message = json!({"content": chunk, "tool_calls": chunk, "citations": chunk});
     json!({"type": kind, "index": chunk["index"], "delta": {"message": message, "usage": chunk, "finish_reason": "TOOL_CALL"}})

@@ -47,7 +47,8 @@ impl Provider for Cohere {
     }
 
     fn serves(&self, model: &str) -> bool {
-        const OWN: &[&str] = &["command", "c4ai-", "tiny-aya", "embed-english", "embed-multilingual", "embed-v"];
+        const OWN: &[&str] =
+            &["command", "c4ai-", "tiny-aya", "embed-english", "embed-multilingual", "embed-v"];
         OWN.iter().any(|own| model.starts_with(own))
     }
 }

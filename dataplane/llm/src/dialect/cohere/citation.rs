@@ -19,7 +19,8 @@ pub(super) fn read(citation: &Value, behind: u64) -> Vec<Citation> {
     let sources = citation.get("sources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let one = |source: Option<&Value>| {
         let content = source.and_then(|source| source.get("document").or_else(|| source.get("tool_output")));
-        let text = |name: &str| content.and_then(|it| it.get(name)).and_then(Value::as_str).map(str::to_owned);
+        let text =
+            |name: &str| content.and_then(|it| it.get(name)).and_then(Value::as_str).map(str::to_owned);
         let cited_text = text("text").or_else(|| text("snippet")).or_else(|| text("content"));
         Citation {
             url: text("url"),
@@ -30,7 +31,11 @@ pub(super) fn read(citation: &Value, behind: u64) -> Vec<Citation> {
             own: Some((Format::Cohere, narrow(citation, source))),
         }
     };
-    if sources.is_empty() { vec![one(None)] } else { sources.iter().map(|source| one(Some(source))).collect() }
+    if sources.is_empty() {
+        vec![one(None)]
+    } else {
+        sources.iter().map(|source| one(Some(source))).collect()
+    }
 }
 
 /// What a tool gave back that has no text of its own.
@@ -85,7 +90,10 @@ mod tests {
         assert_eq!(places, [(Some(12), Some(15)), (Some(12), Some(15))]);
         let words: Vec<_> = read.iter().map(|it| it.cited_text.as_deref().unwrap()).collect();
         assert_eq!(words, ["The sun.", r#"{"temperature":20}"#]);
-        assert_eq!((read[0].url.as_deref(), read[0].title.as_deref()), (Some("https://a.example"), Some("T")));
+        assert_eq!(
+            (read[0].url.as_deref(), read[0].title.as_deref()),
+            (Some("https://a.example"), Some("T"))
+        );
         assert_eq!(write(&read[1])["sources"], json!([citation["sources"][1]]));
     }
 

@@ -333,7 +333,8 @@ impl Encoder<'_> {
     fn stop(&mut self, stops: &[String]) {
         let same = self.is_same_format;
         let given = stops.iter().filter(|stop| same || !stop.is_empty());
-        let taken: Vec<&str> = given.take(if same { usize::MAX } else { MAX_STOPS }).map(String::as_str).collect();
+        let taken: Vec<&str> =
+            given.take(if same { usize::MAX } else { MAX_STOPS }).map(String::as_str).collect();
         if taken.len() < stops.len() {
             self.note(Field::Stop, Fate::Clamped);
         }
@@ -383,7 +384,9 @@ impl Encoder<'_> {
         };
         self.note(Field::ResponseFormat, Fate::Emulated);
         self.instruction = Some(match schema {
-            None => "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned(),
+            None => {
+                "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned()
+            }
             Some(schema) => format!(
                 "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code \
                  fence.\n{schema}"
@@ -458,4 +461,3 @@ fn budget_of(effort: &str) -> Option<u64> {
         _ => None,
     }
 }
-

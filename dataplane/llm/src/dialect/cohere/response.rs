@@ -39,7 +39,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Bro
 }
 
 fn read_message(message: &Value, answer: Option<&str>) -> Vec<Part> {
-    let list = |name: &str| message.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let list =
+        |name: &str| message.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut parts = Vec::new();
     let plan = message.get("tool_plan").and_then(Value::as_str).filter(|plan| !plan.is_empty());
     parts.extend(plan.map(thought));
@@ -163,7 +164,9 @@ fn write_message(parts: &[Part], has_call: bool, ledger: &mut Ledger) -> Value {
     for part in parts {
         extras::note_dropped(&part.extra, ledger);
         match &part.body {
-            PartBody::Text(text) | PartBody::Refusal(text) => content.push(json!({"type": "text", "text": text})),
+            PartBody::Text(text) | PartBody::Refusal(text) => {
+                content.push(json!({"type": "text", "text": text}))
+            }
             PartBody::Reasoning(ReasoningBlock::Thinking { text, signature }) => {
                 if signature.is_some() {
                     ledger.note(Field::ReasoningSignature, Fate::Dropped);

@@ -43,7 +43,8 @@ fn walk(schema: &Value, changed: &mut bool, depth: usize) -> Value {
         }
         let (name, value) = match (name.as_str(), value) {
             ("properties" | "$defs" | "definitions", Value::Object(named)) => {
-                let walked = named.iter().map(|(name, inner)| (name.clone(), walk(inner, changed, depth + 1)));
+                let walked =
+                    named.iter().map(|(name, inner)| (name.clone(), walk(inner, changed, depth + 1)));
                 (name.as_str(), walked.collect())
             }
             ("oneOf", Value::Array(list)) => {

@@ -105,7 +105,8 @@ impl Decoder {
 
     /// Only an object that says what went wrong is an error.
     fn fail(&mut self, event: &Value, out: &mut Vec<Event>) {
-        let is_error = event.get("error").is_some_and(|error| !error.is_null()) || text(event, "message").is_some();
+        let is_error =
+            event.get("error").is_some_and(|error| !error.is_null()) || text(event, "message").is_some();
         if is_error && let Some(report) = Report::read(event) {
             self.is_done = true;
             out.push(Event::Error(report.in_band()));

@@ -108,10 +108,15 @@ impl Encoder {
         if self.open != open {
             self.settle(out);
             let content = content(name, "", true);
-            write(out, "content-start", json!({"index": self.next_block, "delta": delta("content", content)}));
+            write(
+                out,
+                "content-start",
+                json!({"index": self.next_block, "delta": delta("content", content)}),
+            );
             self.open = open;
         }
-        let mut event = json!({"index": self.next_block, "delta": delta("content", content(name, text, false))});
+        let mut event =
+            json!({"index": self.next_block, "delta": delta("content", content(name, text, false))});
         if let (Some(logprobs), Value::Object(event)) = (logprobs, &mut event) {
             event.insert("logprobs".into(), logprobs);
         }

@@ -192,7 +192,8 @@ impl Turns<'_> {
             let mut rest = part.extra.clone();
             rest.shift_remove("citations");
             let document = json!({"id": id, "data": document_data(name, &text)});
-            let bare = Part { extra: rest, body: part.body.clone(), cache_control: part.cache_control.clone() };
+            let bare =
+                Part { extra: rest, body: part.body.clone(), cache_control: part.cache_control.clone() };
             let document = self.complete(document, &bare);
             self.documents.push(document);
             return Ok(None);
@@ -222,7 +223,8 @@ impl Turns<'_> {
                         return Err(refuse("Cohere reads documents as text only"));
                     };
                     let data = document_data(name.as_deref(), &text);
-                    content.push(self.complete(json!({"type": "document", "document": {"data": data}}), part));
+                    content
+                        .push(self.complete(json!({"type": "document", "document": {"data": data}}), part));
                 }
                 PartBody::Opaque { format: Format::Cohere, value } => content.push(value.clone()),
                 PartBody::Opaque { value, .. } => {
@@ -249,7 +251,7 @@ impl Turns<'_> {
         for part in parts {
             match &part.body {
                 PartBody::Text(text) | PartBody::Refusal(text) => {
-                    if !text.is_empty() || (self.is_same_format && !has_calls) {
+                    if !text.is_empty() || self.is_same_format {
                         content.push(self.complete(json!({"type": "text", "text": text}), part));
                     }
                 }

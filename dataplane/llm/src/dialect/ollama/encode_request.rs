@@ -237,7 +237,9 @@ impl Encoder<'_> {
         };
         self.note(Field::ResponseFormat, Fate::Emulated);
         self.instruction = Some(match schema {
-            None => "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned(),
+            None => {
+                "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned()
+            }
             Some(schema) => format!(
                 "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code \
                  fence.\n{schema}"
@@ -256,11 +258,17 @@ impl Encoder<'_> {
         }
         let field = self.request.reasoning_field();
         let style = self.facts.reasoning.as_ref().map(|facts| facts.style);
-        let is_fixed = style == Some(ReasoningStyle::Always)
-            || self.facts.reasoning.as_ref().is_some_and(|facts| facts.can_disable == Some(false));
+        let disable = self.facts.reasoning.as_ref().and_then(|facts| facts.can_disable);
+        let can_disable = disable == Some(true);
+        let is_fixed = style == Some(ReasoningStyle::Always) || disable == Some(false);
         let has_levels = style == Some(ReasoningStyle::Effort);
         match (reasoning, style) {
             (Reasoning::Off, Some(ReasoningStyle::Never)) => {}
+            // Models with levels always think: the least is the nearest.
+            (Reasoning::Off, Some(ReasoningStyle::Effort)) if !can_disable => {
+                self.note(field, Fate::Clamped);
+                self.set("think", "low");
+            }
             (Reasoning::Off, _) if is_fixed => self.note(field, Fate::Dropped),
             (Reasoning::Off, _) => self.set("think", false),
             (_, Some(ReasoningStyle::Never)) => self.note(field, Fate::Dropped),
@@ -302,7 +310,8 @@ impl Encoder<'_> {
     /// Nothing of the prompt is lost in silence: a window that holds it, and where that is still too small, an error
     /// instead of a cut (`truncate`, which older servers ignore).
     fn window(&mut self) {
-        let messages = self.out.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let messages =
+            self.out.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let prompt = window::estimate(messages, self.out.get("tools"));
         self.set("truncate", false);
         let Some(window) = window::choose(prompt, self.request.max_tokens, self.facts.context_window) else {

@@ -4,14 +4,11 @@ use serde_json::{Value, json};
 
 use crate::dialect::failure::Report;
 use crate::dialect::timestamp;
-use crate::error::{ClientError, ErrorKind, UpstreamError};
+use crate::error::{ClientError, UpstreamError};
 
-/// An error inside an answer of status 200: `{"error": "..."}`, which tells no status. A wording that is known is the
-/// request's fault, anything else the server's.
+/// An error inside an answer of status 200: `{"error": "..."}`, which tells no status.
 pub(super) fn read_in_band(body: &Value) -> UpstreamError {
-    let report = || Report::read(body).unwrap_or_default();
-    let by_wording = report().into_error(400);
-    if by_wording.kind == ErrorKind::InvalidRequest { report().in_band() } else { by_wording }
+    Report::read(body).unwrap_or_default().in_band()
 }
 
 /// There is no member for the field: the message names it.

@@ -23,9 +23,12 @@ mod tests {
 
     #[test]
     fn bytes_tell_the_kind() {
-        for (data, kind) in
-            [("/9j/4AAQ", "image/jpeg"), ("iVBORw0KGgoAAA", "image/png"), ("AAAA", "image/png"), ("", "image/png")]
-        {
+        for (data, kind) in [
+            ("/9j/4AAQ", "image/jpeg"),
+            ("iVBORw0KGgoAAA", "image/png"),
+            ("AAAA", "image/png"),
+            ("", "image/png"),
+        ] {
             let Media::Base64 { media_type, .. } = read(data) else { panic!("{data}") };
             assert_eq!(media_type, kind, "{data}");
         }
