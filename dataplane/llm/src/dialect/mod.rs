@@ -10,6 +10,7 @@ mod failure;
 mod fields;
 mod gemini;
 mod ids;
+mod instructions;
 mod media;
 mod messages;
 mod ollama;

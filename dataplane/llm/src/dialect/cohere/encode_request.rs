@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle, Sampling};
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras, fields, instructions};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Reasoning, Request, ResponseFormat, Tool, ToolChoice};
+use crate::message::{Reasoning, Request, ResponseFormat};
 
-use super::schema;
 use super::turns::{Turns, object, unwrap_single_text};
+use super::{schema, tools};
 
 /// "A list of up to 5 strings".
 const MAX_STOPS: usize = 5;
@@ -68,7 +68,7 @@ pub(super) fn encode(
     encoder.set("stream", *stream);
     encoder.response_format();
     encoder.messages()?;
-    encoder.tools();
+    tools::write(request, upstream.facts, &mut encoder.out, encoder.ledger);
     if let Some(most) = max_tokens {
         encoder.max_tokens(*most);
     }
@@ -166,102 +166,6 @@ impl Encoder<'_> {
             self.set("documents", documents);
         }
         Ok(())
-    }
-
-    fn tools(&mut self) {
-        let mut tools: Vec<&Tool> = Vec::new();
-        let mut out = Vec::new();
-        let named = match &self.request.tool_choice {
-            Some(ToolChoice::Named(name)) => Some(name),
-            _ => None,
-        };
-        let is_known = |name: &String| self.request.tools.iter().any(|tool| tool.name == *name);
-        let named = named.filter(|name| is_known(name));
-        for tool in &self.request.tools {
-            match &tool.opaque {
-                None if named.is_none_or(|name| tool.name == *name) => {
-                    tools.push(tool);
-                    out.push(self.tool(tool));
-                }
-                None => {}
-                Some(opaque) if self.is_same_format => out.push(opaque.clone()),
-                Some(_) => self.note(Field::Tool, Fate::Dropped),
-            }
-        }
-        let is_forced = match &self.request.tool_choice {
-            None | Some(ToolChoice::Auto) => false,
-            // A choice among no tools.
-            Some(ToolChoice::None) if out.is_empty() => false,
-            Some(ToolChoice::None) => {
-                // Models that know no choice are given none.
-                if self.facts.forced_tools == Some(false) {
-                    return self.note(Field::ToolChoice, Fate::Emulated);
-                }
-                self.set("tool_choice", "NONE");
-                false
-            }
-            Some(ToolChoice::Required) => true,
-            Some(ToolChoice::Named(_)) => true,
-        };
-        if is_forced {
-            let can_force = !out.is_empty() && self.facts.forced_tools != Some(false);
-            match (can_force, &self.request.tool_choice) {
-                (true, Some(ToolChoice::Named(_))) if named.is_some() => {
-                    // No tool can be named, but it can be the only one.
-                    self.note(Field::ToolChoice, Fate::Emulated);
-                    self.set("tool_choice", "REQUIRED");
-                }
-                (true, Some(ToolChoice::Required)) => self.set("tool_choice", "REQUIRED"),
-                _ => self.note(Field::ToolChoice, Fate::Dropped),
-            }
-        }
-        if !out.is_empty() {
-            self.set("tools", out);
-            self.strict(&tools);
-        }
-    }
-
-    fn tool(&mut self, tool: &Tool) -> Value {
-        let Tool { name, description, parameters, strict: _, cache_control, opaque: _, extra } = tool;
-        if cache_control.is_some() {
-            self.note(Field::CacheControl, Fate::Dropped);
-        }
-        let mut function = object(json!({"name": name}));
-        if let Some(description) = description {
-            function.insert("description".into(), description.clone().into());
-        }
-        let mut parameters = match parameters {
-            Some(Value::Object(schema)) => schema.clone(),
-            _ => object(json!({"type": "object", "properties": {}})),
-        };
-        if !parameters.contains_key("type") && !self.is_same_format {
-            parameters.insert("type".into(), "object".into());
-        }
-        function.insert("parameters".into(), parameters.into());
-        if self.is_same_format {
-            fields::add_missing(&mut function, extra);
-        } else {
-            extras::note_dropped(extra, self.ledger);
-        }
-        json!({"type": "function", "function": function})
-    }
-
-    /// One switch for all tools, which takes no tool whose parameters are all optional.
-    fn strict(&mut self, tools: &[&Tool]) {
-        if self.is_same_format {
-            if let Some(strict) = tools.iter().find_map(|tool| tool.strict) {
-                self.set("strict_tools", strict);
-            }
-            return;
-        }
-        if tools.iter().all(|tool| tool.strict != Some(true)) {
-            return;
-        }
-        if tools.iter().all(|tool| tool.strict == Some(true) && fits_strict(tool)) {
-            self.set("strict_tools", true);
-        } else {
-            self.note(Field::ToolStrict, Fate::Dropped);
-        }
     }
 
     /// More than the model can write is a 400.
@@ -384,13 +288,8 @@ impl Encoder<'_> {
         };
         self.note(Field::ResponseFormat, Fate::Emulated);
         self.instruction = Some(match schema {
-            None => {
-                "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned()
-            }
-            Some(schema) => format!(
-                "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code \
-                 fence.\n{schema}"
-            ),
+            None => instructions::JSON_OBJECT.to_owned(),
+            Some(schema) => instructions::json_schema(schema),
         });
     }
 
@@ -441,15 +340,6 @@ impl Encoder<'_> {
         }
         self.set("thinking", thinking);
     }
-}
-
-/// The parts of a schema that `strict_tools` asks for: a tool with parameters has one that is required.
-fn fits_strict(tool: &Tool) -> bool {
-    let member = |name: &str| tool.parameters.as_ref().and_then(|schema| schema.get(name));
-    let has_properties =
-        member("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
-    let has_required = member("required").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    !has_properties || has_required
 }
 
 /// `None` is as much as the model likes: what it does by itself.

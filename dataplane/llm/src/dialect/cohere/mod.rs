@@ -12,6 +12,7 @@ mod response;
 mod schema;
 mod stream_decoder;
 mod stream_encoder;
+mod tools;
 mod turns;
 mod usage;
 

@@ -28,7 +28,7 @@ pub(super) fn read(usage: &Value) -> Usage {
 
 /// The SDK types counts as floats, so a server may write `7.0`.
 fn count(value: &Value) -> Option<u64> {
-    let whole = |number: f64| (number >= 0.0 && number <= 1e15).then_some(number as u64);
+    let whole = |number: f64| (0.0..=1e15).contains(&number).then_some(number as u64);
     value.as_u64().or_else(|| value.as_f64().and_then(whole))
 }
 

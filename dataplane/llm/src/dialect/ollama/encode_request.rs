@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle};
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras, fields, instructions};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -237,13 +237,8 @@ impl Encoder<'_> {
         };
         self.note(Field::ResponseFormat, Fate::Emulated);
         self.instruction = Some(match schema {
-            None => {
-                "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned()
-            }
-            Some(schema) => format!(
-                "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code \
-                 fence.\n{schema}"
-            ),
+            None => instructions::JSON_OBJECT.to_owned(),
+            Some(schema) => instructions::json_schema(schema),
         });
     }
 

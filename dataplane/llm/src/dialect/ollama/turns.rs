@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{Format, extras, fields, media};
+use crate::dialect::{extras, fields, media};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -30,7 +30,7 @@ struct Content {
 }
 
 impl Content {
-    /// Texts of a user stand apart; those of an assistant are pieces of one.
+    /// `between` stands between two texts: those of a user are lines, those of an assistant pieces of one.
     fn add(&mut self, text: &str, between: &str) {
         if !self.text.is_empty() && !text.is_empty() {
             self.text.push_str(between);
@@ -53,7 +53,8 @@ impl Content {
     }
 }
 
-const APART: &str = "\n\n";
+const LINE: &str = "\n";
+const PARAGRAPH: &str = "\n\n";
 
 impl<'a> Turns<'a> {
     pub fn message(&mut self, message: &'a Message, out: &mut Vec<Value>) -> Result<(), Refused> {
@@ -102,11 +103,11 @@ impl<'a> Turns<'a> {
             if self.is_same_format {
                 out.push(json!({"role": "system", "content": text}));
             } else {
-                joined.add(text, APART);
+                joined.add(text, PARAGRAPH);
             }
         }
         if let Some(instruction) = instruction {
-            joined.add(&instruction, APART);
+            joined.add(&instruction, PARAGRAPH);
         }
         if !joined.is_empty() {
             out.push(joined.into_message("system").into());
@@ -162,7 +163,7 @@ impl<'a> Turns<'a> {
 
     fn user_part(&mut self, part: &Part, content: &mut Content) -> Result<(), Refused> {
         match &part.body {
-            PartBody::Text(text) | PartBody::Refusal(text) => content.add(text, APART),
+            PartBody::Text(text) | PartBody::Refusal(text) => content.add(text, LINE),
             PartBody::Image(media) => {
                 let image = self.image(media)?;
                 content.images.push(image);
@@ -179,8 +180,8 @@ impl<'a> Turns<'a> {
                 };
                 self.note(Field::Document, Fate::Emulated);
                 match name {
-                    Some(name) => content.add(&format!("{name}:\n{text}"), APART),
-                    None => content.add(&text, APART),
+                    Some(name) => content.add(&format!("{name}:\n{text}"), LINE),
+                    None => content.add(&text, LINE),
                 }
             }
             PartBody::Opaque { value, .. } => {
@@ -224,7 +225,7 @@ impl<'a> Turns<'a> {
         let mut content = Content::default();
         for part in parts {
             match &part.body {
-                PartBody::Text(text) | PartBody::Refusal(text) => content.add(text, APART),
+                PartBody::Text(text) | PartBody::Refusal(text) => content.add(text, LINE),
                 PartBody::Image(_) => {
                     self.note(Field::ResultPart, Fate::Emulated);
                     self.user_part(part, moved)?;
@@ -236,7 +237,7 @@ impl<'a> Turns<'a> {
                 }
                 PartBody::Opaque { value, .. } => {
                     self.note(Field::ResultPart, Fate::Emulated);
-                    content.add(&value.to_string(), APART);
+                    content.add(&value.to_string(), LINE);
                 }
                 PartBody::Audio(_)
                 | PartBody::Video(_)
@@ -262,7 +263,7 @@ impl<'a> Turns<'a> {
                 }
                 PartBody::Reasoning(block) => {
                     if let Some(text) = self.thought(block) {
-                        thinking.add(text, APART);
+                        thinking.add(text, PARAGRAPH);
                     }
                     self.beside(part);
                 }
