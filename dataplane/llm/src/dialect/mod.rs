@@ -1,5 +1,6 @@
 //! A dialect is one wire format, in both directions.
 
+mod annotate;
 mod carrier;
 pub mod chat;
 mod cohere;

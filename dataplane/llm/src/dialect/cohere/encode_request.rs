@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle, Sampling};
+use crate::dialect::annotate::annotate;
 use crate::dialect::{Format, Upstream, extras, fields, instructions};
 use crate::error::Refused;
 use crate::field::Field;
@@ -273,10 +274,14 @@ impl Encoder<'_> {
                 return self.set("response_format", json!({"type": "json_object"}));
             }
             Some(ResponseFormat::JsonObject) => None,
-            Some(ResponseFormat::JsonSchema { schema: wanted, .. }) => {
-                let adapted =
-                    if self.is_same_format { Some((wanted.clone(), false)) } else { schema::adapt(wanted) };
-                if let (true, Some((schema, changed))) = (may_force, adapted) {
+            // Cohere always keeps to a schema, which is what `strict` asks for.
+            Some(ResponseFormat::JsonSchema { name, schema, strict: _, description }) => {
+                if self.is_same_format {
+                    return self
+                        .set("response_format", json!({"type": "json_object", "json_schema": schema}));
+                }
+                let wanted = annotate(schema, name, description.as_deref());
+                if let (true, Some((schema, changed))) = (may_force, schema::adapt(&wanted)) {
                     if changed {
                         self.note(Field::ResponseFormat, Fate::Clamped);
                     }
@@ -289,7 +294,7 @@ impl Encoder<'_> {
         self.note(Field::ResponseFormat, Fate::Emulated);
         self.instruction = Some(match schema {
             None => instructions::JSON_OBJECT.to_owned(),
-            Some(schema) => instructions::json_schema(schema),
+            Some(schema) => instructions::json_schema(&schema),
         });
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle};
+use crate::dialect::annotate::annotate;
 use crate::dialect::{Format, Upstream, extras, fields, instructions};
 use crate::error::Refused;
 use crate::field::Field;
@@ -229,16 +230,23 @@ impl Encoder<'_> {
         let schema = match &self.request.response_format {
             None | Some(ResponseFormat::Text) => return,
             Some(ResponseFormat::JsonObject) if !with_tools => return self.set("format", "json"),
-            Some(ResponseFormat::JsonSchema { schema, .. }) if !with_tools => {
-                return self.set("format", schema.clone());
+            // Ollama always keeps to a schema, which is what `strict` asks for.
+            Some(ResponseFormat::JsonSchema { name, schema, strict: _, description }) => {
+                if self.is_same_format {
+                    return self.set("format", schema.clone());
+                }
+                let wanted = annotate(schema, name, description.as_deref());
+                if !with_tools {
+                    return self.set("format", wanted);
+                }
+                Some(wanted)
             }
             Some(ResponseFormat::JsonObject) => None,
-            Some(ResponseFormat::JsonSchema { schema, .. }) => Some(schema),
         };
         self.note(Field::ResponseFormat, Fate::Emulated);
         self.instruction = Some(match schema {
             None => instructions::JSON_OBJECT.to_owned(),
-            Some(schema) => instructions::json_schema(schema),
+            Some(schema) => instructions::json_schema(&schema),
         });
     }
 
