@@ -226,12 +226,16 @@ impl Encoder<'_> {
             return;
         }
         let has_frequency = frequency.is_some_and(|penalty| penalty > 0.0);
-        if let Some(value) = frequency.filter(|penalty| *penalty != 0.0) {
-            self.number("frequency_penalty", Field::FrequencyPenalty, value, PENALTY, false);
-        }
-        if let Some(value) = presence.filter(|penalty| *penalty != 0.0) {
-            let is_refused = has_frequency && value > 0.0;
-            self.number("presence_penalty", Field::PresencePenalty, value, PENALTY, is_refused);
+        for (name, field, value, is_second) in [
+            ("frequency_penalty", Field::FrequencyPenalty, frequency, false),
+            ("presence_penalty", Field::PresencePenalty, presence, has_frequency),
+        ] {
+            match value {
+                Some(value) if value > 0.0 => self.number(name, field, value, PENALTY, is_second),
+                // Below 0 there is nothing, and 0 needs no word.
+                Some(value) if value < 0.0 => self.note(field, Fate::Clamped),
+                _ => {}
+            }
         }
     }
 

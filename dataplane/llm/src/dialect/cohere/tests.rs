@@ -59,7 +59,7 @@ fn every_setting_has_a_fate() {
         (|it| it.stop = vec![String::new()], "stop_sequences", Value::Null, "stop=clamped"),
         (|it| it.frequency_penalty = Some(0.5), "frequency_penalty", json!(0.5), ""),
         (|it| it.frequency_penalty = Some(2.0), "frequency_penalty", json!(1.0), "frequency_penalty=clamped"),
-        (|it| it.presence_penalty = Some(-1.0), "presence_penalty", json!(0.0), "presence_penalty=clamped"),
+        (|it| it.presence_penalty = Some(-1.0), "presence_penalty", Value::Null, "presence_penalty=clamped"),
         (|it| it.presence_penalty = Some(0.0), "presence_penalty", Value::Null, ""),
         (|it| it.logprobs = Some(true), "logprobs", json!(true), ""),
         (|it| it.top_logprobs = Some(2), "top_logprobs", Value::Null, "top_logprobs=dropped"),
