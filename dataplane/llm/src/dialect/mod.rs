@@ -16,7 +16,6 @@ mod media;
 mod messages;
 mod ollama;
 mod responses;
-mod timestamp;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::dialect::timestamp;
 use crate::error::ClientError;
 
 /// <https://docs.claude.com/en/api/errors>.
@@ -36,7 +35,7 @@ fn class(status: u16) -> &'static str {
 }
 
 pub(super) fn write_models(ids: &[&str], created: u64) -> Value {
-    let created_at = timestamp::write(created);
+    let created_at = crate::time::rfc3339(created);
     let model = |id: &&str| json!({"type": "model", "id": id, "display_name": id, "created_at": created_at});
     json!({
         "data": ids.iter().map(model).collect::<Vec<_>>(),

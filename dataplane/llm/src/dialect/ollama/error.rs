@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::dialect::failure::Report;
-use crate::dialect::timestamp;
 use crate::error::{ClientError, UpstreamError};
+use crate::time;
 
 /// An error inside an answer of status 200: `{"error": "..."}`, which tells no status.
 pub(super) fn read_in_band(body: &Value) -> UpstreamError {
@@ -23,7 +23,7 @@ pub(super) fn write(error: &ClientError) -> Value {
 
 /// As `GET /api/tags`; what a file on a disk has and a route has not is empty.
 pub(super) fn write_models(ids: &[&str], created: u64) -> Value {
-    let modified_at = timestamp::write(created);
+    let modified_at = time::rfc3339(created);
     let model = |id: &&str| {
         json!({
             "name": id,

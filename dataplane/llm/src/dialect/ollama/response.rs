@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::failure::bounded;
 use crate::dialect::ids::made_call_id;
-use crate::dialect::{Reply, extras, timestamp};
+use crate::dialect::{Reply, extras};
 use crate::error::{Broken, UpstreamError};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Media, Part, PartBody, ReasoningBlock, Response, ToolCall, Usage};
+use crate::time;
 
 use super::{arguments, error, image, logprobs, read_finish, unreadable_arguments, usage, write_finish};
 
@@ -26,7 +27,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Bro
     let has_call = parts.iter().any(|part| matches!(part.body, PartBody::ToolCall(_)));
     let response = Response {
         model: text("model").map(str::to_owned),
-        created: timestamp::read(began),
+        created: time::parse_rfc3339(began),
         parts,
         finish: text("done_reason").map(|word| read_finish(word, has_call)),
         logprobs: body.get("logprobs").and_then(logprobs::read),
@@ -110,7 +111,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, ledger: &mut Ledger) ->
 pub(super) fn line(model: &str, created: u64, message: Value) -> Map<String, Value> {
     let mut out = Map::new();
     out.insert("model".into(), model.into());
-    out.insert("created_at".into(), timestamp::write(created).into());
+    out.insert("created_at".into(), time::rfc3339(created).into());
     out.insert("message".into(), message);
     out
 }

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use crate::dialect::StreamDecoder;
 use crate::dialect::failure::bounded;
-use crate::dialect::{StreamDecoder, timestamp};
 use crate::error::Broken;
 use crate::framing::Frame;
 use crate::message::Event;
+use crate::time;
 
 use super::response::{calls, has_error, images, read_call};
 use super::{error, logprobs, read_finish, usage};
@@ -69,7 +70,7 @@ impl Decoder {
         out.push(Event::Start {
             id: None,
             model: text("model").map(str::to_owned),
-            created: timestamp::read(&self.began),
+            created: time::parse_rfc3339(&self.began),
         });
     }
 
