@@ -8,6 +8,7 @@ mod azure_openai;
 mod bytedance;
 mod cerebras;
 mod cloudflare_workers_ai;
+mod cohere;
 mod databricks;
 mod deepinfra;
 mod deepseek;
@@ -21,6 +22,7 @@ mod moonshot;
 mod nebius;
 mod novita;
 mod nvidia_nim;
+mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
@@ -200,6 +202,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &bytedance::BYTEDANCE,
     &cerebras::CEREBRAS,
     &cloudflare_workers_ai::CLOUDFLARE_WORKERS_AI,
+    &cohere::Cohere,
     &databricks::DATABRICKS,
     &deepinfra::DEEPINFRA,
     &deepseek::DEEPSEEK,
@@ -213,6 +216,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &nebius::NEBIUS,
     &novita::NOVITA,
     &nvidia_nim::NVIDIA_NIM,
+    &ollama::Ollama,
     &openai::OPENAI,
     &openai_compatible::OPENAI_COMPATIBLE,
     &openrouter::OPENROUTER,
