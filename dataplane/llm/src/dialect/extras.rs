@@ -10,32 +10,27 @@ use crate::ledger::{Fate, Ledger};
 
 /// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
-    // OpenAI
+    // OpenAI, and servers that speak its format
     "audio",
-    "frequency_penalty",
+    "chat_template_kwargs",
+    "extra_content",
     "function_call",
     "functions",
-    "logit_bias",
-    "logprobs",
     "metadata",
     "modalities",
     "moderation",
-    "n",
     "prediction",
-    "presence_penalty",
     "prompt_cache_key",
     "prompt_cache_options",
     "prompt_cache_retention",
+    "reasoning",
     "reasoning_details",
     "response_format",
     "safety_identifier",
-    "seed",
-    "service_tier",
     "store",
     "stream_options",
     "tool_choice",
-    "top_logprobs",
-    "verbosity",
+    "top_k",
     "web_search_options",
     // Anthropic
     "allowed_callers",
@@ -55,20 +50,43 @@ const KNOWN: &[&str] = &[
     "thinking",
 ];
 
-/// Notes each as dropped, but for those that say nothing: null, an empty list or object, OpenAI's `annotations` of
-/// an earlier answer, which the model never saw.
+/// Ways to ask a server that speaks OpenAI's format to think, and the members of each that
+/// [`crate::Request::reasoning`] tells. They stay where they are for servers of which nothing more is known.
+const REASONING: &[(&str, &[&str])] = &[
+    ("reasoning", &["effort", "max_tokens", "enabled"]),
+    ("thinking", &["type", "budget_tokens"]),
+    ("enable_thinking", &[]),
+    ("thinking_budget", &[]),
+];
+
+/// Notes each as dropped, but for those that say nothing, see [`note_one`].
 pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     for (name, value) in extra {
-        let says_nothing = match value {
-            Value::Null => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.is_empty(),
-            _ => false,
-        };
-        if says_nothing || name == "annotations" {
-            continue;
-        }
-        let field = KNOWN.iter().copied().find(|known| known == name).unwrap_or("other");
-        ledger.note(Field::Extra(field), Fate::Dropped);
+        note_one(name, value, ledger);
     }
+}
+
+/// Notes a member as dropped, unless it says nothing: null, an empty list or object, OpenAI's `annotations` of an
+/// earlier answer, which the model never saw, and what [`crate::Request::reasoning`] says already.
+pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
+    let says_nothing = match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    if says_nothing || name == "annotations" || beside_reasoning(name, value).is_some_and(|it| it.is_empty())
+    {
+        return;
+    }
+    let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
+    ledger.note(Field::Extra(field), Fate::Dropped);
+}
+
+/// What such a member says beside [`crate::Request::reasoning`]; `None` for any other member.
+pub(super) fn beside_reasoning(name: &str, value: &Value) -> Option<Map<String, Value>> {
+    let (_, told) = REASONING.iter().find(|(known, _)| *known == name)?;
+    let members = value.as_object().into_iter().flatten();
+    let rest = members.filter(|(member, _)| !told.contains(&member.as_str()));
+    Some(rest.map(|(member, value)| (member.clone(), value.clone())).collect())
 }

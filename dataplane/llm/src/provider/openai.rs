@@ -46,7 +46,12 @@ impl Provider for OpenAI {
     }
 
     fn quirks(&self, model: &str) -> &'static Quirks {
-        if is_reasoning_model(model) { &Quirks::OPENAI_REASONING } else { &Quirks::OPENAI }
+        let base = model.strip_prefix("ft:").unwrap_or(model);
+        match is_reasoning_model(model) {
+            true if base.starts_with('o') => &Quirks::OPENAI_O_SERIES,
+            true => &Quirks::OPENAI_REASONING,
+            false => &Quirks::OPENAI,
+        }
     }
 
     fn issuer(&self, _model: &str) -> Option<Issuer> {

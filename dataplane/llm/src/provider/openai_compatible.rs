@@ -28,7 +28,9 @@ impl Provider for OpenAICompatible {
         openai_url(site.endpoint, format, call)
     }
 
+    /// It may be a gateway that hands markers of the cache on; servers that know none pass them over.
     fn quirks(&self, _model: &str) -> &'static Quirks {
-        &Quirks::COMPATIBLE
+        const QUIRKS: &Quirks = &Quirks { cache_control: true, ..Quirks::COMPATIBLE };
+        QUIRKS
     }
 }

@@ -31,6 +31,9 @@ pub struct Quirks {
     /// May an assistant message carry `reasoning_content`? DeepSeek and its like need it back in tool loops, OpenAI
     /// answers 400 to it.
     pub reasoning_history: bool,
+    /// Answers 400 to a turn of tool calls that comes back without its `reasoning_content` while the model thinks
+    /// (DeepSeek, Moonshot): then thinking is turned off.
+    pub needs_reasoning_history: bool,
     /// Takes `stream_options.include_usage`; one that does not sends usage anyway or never.
     pub stream_options: bool,
     /// Kinds of content parts beside text and images.
@@ -39,6 +42,8 @@ pub struct Quirks {
     pub takes_video: bool,
     /// `file` parts.
     pub takes_files: bool,
+    /// A `file` by its URL, and `audio_url` parts.
+    pub file_urls: bool,
     pub takes_images: bool,
     /// Takes Anthropic's `cache_control` in its messages and tools.
     pub cache_control: bool,
@@ -50,6 +55,8 @@ pub struct Quirks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallIds {
     Any,
+    /// OpenAI: no longer than so many characters.
+    AtMost(usize),
     /// Mistral: nine letters and digits.
     NineAlphanumeric,
 }
@@ -96,14 +103,16 @@ impl Quirks {
         required_choice: "required",
         forced_choice: true,
         named_choice: true,
-        call_ids: CallIds::Any,
+        call_ids: CallIds::AtMost(40),
         json: Json::Schema,
         reasoning: ReasoningControl::None,
         reasoning_history: false,
+        needs_reasoning_history: false,
         stream_options: true,
         takes_audio: true,
         takes_video: false,
         takes_files: true,
+        file_urls: false,
         takes_images: true,
         cache_control: false,
         max_user: 64,
@@ -121,12 +130,27 @@ impl Quirks {
         ..Self::OPENAI
     };
 
+    /// OpenAI's o1, o3 and o4, which refuse `parallel_tool_calls` too.
+    pub const OPENAI_O_SERIES: Self = Self {
+        refuses: &[
+            "presence_penalty",
+            "frequency_penalty",
+            "logit_bias",
+            "logprobs",
+            "top_logprobs",
+            "parallel_tool_calls",
+        ],
+        ..Self::OPENAI_REASONING
+    };
+
     /// A server of which nothing is known but that it speaks the format: nothing is taken from the request.
     pub const COMPATIBLE: Self = Self {
         takes_top_k: true,
         max_stops: usize::MAX,
+        call_ids: CallIds::Any,
         reasoning_history: true,
         takes_video: true,
+        file_urls: true,
         max_user: usize::MAX,
         ..Self::OPENAI
     };
