@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
+use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 use crate::{Format, UpstreamError};
 
@@ -86,6 +87,12 @@ pub trait Provider: Debug + Send + Sync {
     fn format_for(&self, client: Format, model: &str) -> Option<Format> {
         let formats = self.formats(model);
         if formats.contains(&client) { Some(client) } else { formats.first().copied() }
+    }
+
+    /// How it takes embedding requests for this model; `None` where it has none.
+    fn embed_format(&self, model: &str) -> Option<EmbedFormat> {
+        let _ = model;
+        None
     }
 
     /// Base URL when the pool gives none. `{region}` and `{project}` in it are the pool's.

@@ -2,6 +2,7 @@
 
 use super::{Call, Provider, Quirks, Site, openai_url};
 use crate::Format;
+use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 
 #[derive(Debug)]
@@ -26,6 +27,10 @@ impl Provider for OpenAI {
 
     fn default_endpoint(&self) -> Option<&'static str> {
         Some("https://api.openai.com/v1")
+    }
+
+    fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
+        Some(EmbedFormat::OpenAI)
     }
 
     fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use super::{Call, Provider, Quirks, Site, openai_url};
 use crate::Format;
+use crate::embed::EmbedFormat;
 
 #[derive(Debug)]
 pub struct OpenAICompatible;
@@ -22,6 +23,10 @@ impl Provider for OpenAICompatible {
 
     fn formats(&self, _model: &str) -> &'static [Format] {
         &[Format::Chat, Format::Completions]
+    }
+
+    fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
+        Some(EmbedFormat::OpenAI)
     }
 
     fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {
