@@ -49,6 +49,26 @@ pub struct Quirks {
     pub cache_control: bool,
     /// Longest `user`, in characters; 0 where it is refused.
     pub max_user: usize,
+    /// Takes `parallel_tool_calls`; models that do not call several tools at once or one as they like.
+    pub parallel_switch: bool,
+    /// Takes `name` in messages.
+    pub participant_names: bool,
+    /// Takes `strict` in the definition of a tool.
+    pub strict_tools: bool,
+    /// Takes `json_object` where [`Self::json`] is [`Json::Schema`]: some take a schema or nothing.
+    pub json_object: bool,
+    /// Takes text as a list of parts; where it does not, the texts of a message are joined into one string.
+    pub text_lists: bool,
+    /// Takes a tool choice that forces a call while the model thinks.
+    pub forced_choice_with_reasoning: bool,
+    /// Words of `reasoning_effort` that it takes beside [`ReasoningControl::ThinkingType`], weakest first.
+    pub thinking_efforts: &'static [&'static str],
+    /// What `thinking.type` is called where the model shall think.
+    pub thinking_on: &'static str,
+    /// The member of an assistant message that carries earlier reasoning, where [`Self::reasoning_history`] is set.
+    pub reasoning_member: &'static str,
+    /// Answers as a stream alone: whoever wants a whole answer must collect one.
+    pub stream_only: bool,
 }
 
 /// What a server takes as id of a tool call.
@@ -116,6 +136,16 @@ impl Quirks {
         takes_images: true,
         cache_control: false,
         max_user: 64,
+        parallel_switch: true,
+        participant_names: true,
+        strict_tools: true,
+        json_object: true,
+        text_lists: true,
+        forced_choice_with_reasoning: true,
+        thinking_efforts: &[],
+        thinking_on: "enabled",
+        reasoning_member: "reasoning_content",
+        stream_only: false,
     };
 
     /// OpenAI's own reasoning models.
@@ -130,19 +160,6 @@ impl Quirks {
         ..Self::OPENAI
     };
 
-    /// OpenAI's o1, o3 and o4, which refuse `parallel_tool_calls` too.
-    pub const OPENAI_O_SERIES: Self = Self {
-        refuses: &[
-            "presence_penalty",
-            "frequency_penalty",
-            "logit_bias",
-            "logprobs",
-            "top_logprobs",
-            "parallel_tool_calls",
-        ],
-        ..Self::OPENAI_REASONING
-    };
-
     /// A server of which nothing is known but that it speaks the format: nothing is taken from the request.
     pub const COMPATIBLE: Self = Self {
         takes_top_k: true,
@@ -150,7 +167,6 @@ impl Quirks {
         call_ids: CallIds::Any,
         reasoning_history: true,
         takes_video: true,
-        file_urls: true,
         max_user: usize::MAX,
         ..Self::OPENAI
     };
