@@ -67,7 +67,7 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
 }
 
 /// Notes a member as dropped, unless it says nothing: null, an empty list or object, OpenAI's `annotations` of an
-/// earlier answer, which the model never saw, and what [`crate::Request::reasoning`] says already.
+/// earlier answer, which the model never saw, and what the neutral request says already.
 pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
     let says_nothing = match value {
         Value::Null => true,
@@ -81,6 +81,17 @@ pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
     }
     let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
     ledger.note(Field::Extra(field), Fate::Dropped);
+}
+
+/// Google's signature of a message or call, which the neutral message has.
+fn is_signature_alone(extra_content: &Value) -> bool {
+    let is_sole = |value: Option<&Value>, known: &[&str]| {
+        value
+            .and_then(Value::as_object)
+            .is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
+    };
+    is_sole(Some(extra_content), &["google"])
+        && is_sole(extra_content.get("google"), &["thought_signature", "thought"])
 }
 
 /// What such a member says beside [`crate::Request::reasoning`]; `None` for any other member.

@@ -1,5 +1,6 @@
 //! A dialect is one wire format, in both directions.
 
+mod call_ids;
 mod carrier;
 pub mod chat;
 mod cohere;

@@ -16,5 +16,7 @@ pub static OPENAI_COMPATIBLE: Vendor = Vendor {
     ..Vendor::CHAT
 };
 
-/// It may be a gateway that hands markers of the cache on, and fetches files; other servers pass the markers over.
-static QUIRKS: Quirks = Quirks { cache_control: true, file_urls: true, ..Quirks::COMPATIBLE };
+/// It may be a gateway, which fetches files, and hands markers of the cache and reasoning state on; other servers pass
+/// them over.
+static QUIRKS: Quirks =
+    Quirks { cache_control: true, file_urls: true, opaque_history: true, ..Quirks::COMPATIBLE };

@@ -26,6 +26,7 @@ pub static OPENROUTER: Vendor = Vendor {
 static QUIRKS: Quirks = Quirks {
     reasoning: ReasoningControl::ReasoningObject,
     reasoning_member: "reasoning",
+    opaque_history: true,
     // <https://openrouter.ai/docs/features/prompt-caching>
     cache_control: true,
     // <https://openrouter.ai/docs/features/multimodal/pdfs>

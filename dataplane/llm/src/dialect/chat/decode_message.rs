@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use crate::dialect::carrier::dismount;
 use crate::dialect::fields::{Fields, with_paths, wrong};
-use crate::dialect::{Format, media};
+use crate::dialect::{Format, carrier, media};
 use crate::error::BadRequest;
 use crate::message::{Issuer, Media, Message, Part, PartBody, ReasoningBlock, Request, Role, ToolCall};
 
@@ -30,7 +29,7 @@ pub(super) fn message(mut fields: Fields, request: &mut Request) -> Decoded<()> 
         "assistant" => assistant(&mut fields, parts)?,
         "tool" => {
             let id = fields.required_string("tool_call_id")?;
-            let id = dismount(&id).0.to_owned();
+            let id = carrier::dismount(&id).0.to_owned();
             let result = PartBody::ToolResult { id, parts, is_error: false };
             Message { name: fields.string("name")?, ..Message::new(Role::User, vec![result.into()]) }
         }
@@ -69,7 +68,7 @@ fn assistant(fields: &mut Fields, mut content: Vec<Part>) -> Decoded<Message> {
         calls
             .push(PartBody::ToolCall(ToolCall { id: name.clone(), name, arguments, signature: None }).into());
     }
-    let riders = signatures::dismount_calls(&mut calls);
+    let riders = carrier::dismount_calls(&mut calls);
     let mut parts = reasoning_parts(fields, riders)?;
     parts.append(&mut content);
     parts.append(&mut calls);
@@ -98,8 +97,6 @@ fn reasoning_parts(fields: &mut Fields, riders: Vec<ReasoningBlock>) -> Decoded<
             out.push(ReasoningBlock::Thinking { text: String::new(), signature: Some(signature) });
         }
         keep_rest_of_extra_content(fields);
-        // The same once more, as Google's first version wrote it.
-        fields.take("thought_signature");
     }
     Ok(out.into_iter().map(|block| PartBody::Reasoning(block).into()).collect())
 }
@@ -109,7 +106,11 @@ fn text_of(fields: &mut Fields, name: &str) -> Decoded<Option<String>> {
     Ok(fields.string(name)?.filter(|text| !text.is_empty()))
 }
 
+/// One without our own member stays as it is too: it may be of a server that reads it again.
 fn keep_rest_of_extra_content(fields: &mut Fields) {
+    if fields.get("extra_content").is_some_and(|extra| extra.get("penstock").is_none()) {
+        return;
+    }
     if let Some(rest) = fields.take("extra_content").and_then(signatures::rest_of_extra_content) {
         fields.keep("extra_content", rest);
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::dialect::failure::{Report, bounded};
-use crate::dialect::{Format, media};
+use crate::dialect::{Format, carrier, media};
 use crate::error::{Broken, UpstreamError};
 use crate::message::{Choice, Issuer, Media, Part, PartBody, ReasoningBlock, Response, ToolCall};
 
@@ -89,7 +89,7 @@ fn read_message(message: &Value, id: Option<&str>, issuer: Option<Issuer>) -> Ve
         let call = json!({"function": function});
         calls.push(tool_call(&call, id, calls.len(), issuer));
     }
-    let riders = signatures::dismount_calls(&mut calls);
+    let riders = carrier::dismount_calls(&mut calls);
     let mut parts = read_reasoning(message, riders, issuer);
     match message.get("content") {
         Some(Value::String(text)) if !text.is_empty() => parts.push(Part::text(text)),

@@ -34,6 +34,9 @@ pub struct Quirks {
     /// Answers 400 to a turn of tool calls that comes back without its `reasoning_content` while the model thinks
     /// (DeepSeek, Moonshot): then thinking is turned off.
     pub needs_reasoning_history: bool,
+    /// Gets back reasoning state of which nothing says who wrote it (other gateways' `reasoning_details`, Google's
+    /// signatures): it may be the server's own.
+    pub opaque_history: bool,
     /// Takes `stream_options.include_usage`; one that does not sends usage anyway or never.
     pub stream_options: bool,
     /// Kinds of content parts beside text and images.
@@ -128,6 +131,7 @@ impl Quirks {
         reasoning: ReasoningControl::None,
         reasoning_history: false,
         needs_reasoning_history: false,
+        opaque_history: false,
         stream_options: true,
         takes_audio: true,
         takes_video: false,

@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::carrier::{Rider, dismount, mount};
-use crate::message::{Issuer, Part, PartBody, ReasoningBlock, Signature, ToolCall};
+use crate::dialect::carrier::{Rider, mount};
+use crate::message::{Issuer, ReasoningBlock, Signature, ToolCall};
 
 /// The signature in an `extra_content`. `home` signed it where it does not say.
 pub(super) fn in_extra_content(extra: &Value, home: Option<Issuer>) -> Option<Signature> {
@@ -48,23 +48,6 @@ pub(super) fn carried_extra_content(signature: &Signature) -> Value {
 /// The issuer whose signatures a provider of this format reads and writes in `extra_content`.
 pub(super) fn google(issuer: Option<Issuer>) -> Option<Issuer> {
     issuer.filter(|issuer| matches!(issuer, Issuer::Gemini | Issuer::Vertex))
-}
-
-/// Takes what rides on the calls of one message off their ids. Signatures that a call had no other carrier for go to
-/// the call; blocks of reasoning are given back.
-pub(super) fn dismount_calls(parts: &mut [Part]) -> Vec<ReasoningBlock> {
-    let mut blocks = Vec::new();
-    for part in parts {
-        let PartBody::ToolCall(call) = &mut part.body else { continue };
-        let (id, rider) = dismount(&call.id);
-        let Some(rider) = rider else { continue };
-        call.id = id.to_owned();
-        call.signature = call.signature.take().or(rider.call);
-        if blocks.is_empty() {
-            blocks = rider.blocks;
-        }
-    }
-    blocks
 }
 
 /// The reasoning that rides on the first tool call of an answer.

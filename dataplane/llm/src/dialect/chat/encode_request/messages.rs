@@ -10,7 +10,7 @@ use crate::field::Field;
 use crate::ledger::Fate;
 use crate::message::{Message, Part, PartBody, ReasoningBlock, Role, Signature, ToolCall};
 
-use super::parts::{join_texts, unwrap_single_text};
+use super::parts::join_texts;
 
 /// What an assistant message is made of.
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl Encoder<'_> {
             let mut block = object(json!({"type": "text", "text": text}));
             self.cache_control(part.cache_control.as_ref(), &mut block);
             if self.is_same_format() {
-                let content = unwrap_single_text(vec![block.into()]);
+                let content = self.text_or_list(vec![block.into()]);
                 let mut message = object(json!({"role": role, "content": content}));
                 self.join_extra(&mut message, &part.extra);
                 out.push(message.into());
@@ -113,7 +113,7 @@ impl Encoder<'_> {
             }
             return Ok(());
         }
-        let mut written = object(json!({"role": "user", "content": unwrap_single_text(content)}));
+        let mut written = object(json!({"role": "user", "content": self.text_or_list(content)}));
         self.complete(message, &mut written);
         out.push(written.into());
         Ok(())
@@ -121,10 +121,32 @@ impl Encoder<'_> {
 
     /// What stands beside a message's content.
     fn complete(&mut self, message: &Message, target: &mut Map<String, Value>) {
-        if let Some(name) = &message.name {
-            target.insert("name".into(), name.clone().into());
+        match &message.name {
+            Some(name) if self.quirks.participant_names => {
+                drop(target.insert("name".into(), name.clone().into()))
+            }
+            Some(_) => self.note(Field::MessageName, Fate::Dropped),
+            None => {}
         }
-        self.join_extra(target, &message.extra);
+        self.join_history(target, &message.extra);
+    }
+
+    /// Members of a message or a call, among which may be reasoning state of nobody knows whom.
+    fn join_history(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
+        if !self.is_same_format() || self.quirks.opaque_history {
+            return self.join_extra(target, extra);
+        }
+        for (name, value) in extra {
+            match name.as_str() {
+                _ if target.contains_key(name) => {}
+                "reasoning_details" | "extra_content" | "thought_signature" => {
+                    if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
+                        self.note(Field::ReasoningSignature, Fate::Dropped);
+                    }
+                }
+                _ => drop(target.insert(name.clone(), value.clone())),
+            }
+        }
     }
 
     fn tool_result(
@@ -171,17 +193,17 @@ impl Encoder<'_> {
                 }
             }
         }
-        Ok(if texts.is_empty() { "".into() } else { unwrap_single_text(texts) })
+        Ok(if texts.is_empty() { "".into() } else { self.text_or_list(texts) })
     }
 
     fn assistant_message(&mut self, message: &Message) -> Value {
         let mut parts = Assistant::default();
         for part in &message.parts {
-            self.assistant_part(part, &mut parts);
+            self.assistant_part(part, &message.extra, &mut parts);
         }
         let Assistant { content, refusal, thought, details, signature, calls } = parts;
         let mut out = object(json!({"role": "assistant"}));
-        let content = if self.is_same_format() { unwrap_single_text(content) } else { join_texts(&content) };
+        let content = if self.is_same_format() { self.text_or_list(content) } else { join_texts(&content) };
         let has_content =
             content.as_str() != Some("") && content.as_array().is_none_or(|list| !list.is_empty());
         // Only beside calls or a refusal may the content be null.
@@ -191,7 +213,7 @@ impl Encoder<'_> {
             // They hold the readable text too.
             out.insert("reasoning_details".into(), details.into());
         } else if !thought.is_empty() {
-            out.insert("reasoning_content".into(), thought.into());
+            out.insert(self.quirks.reasoning_member.into(), thought.into());
         }
         if let Some(signature) = signature {
             out.insert("extra_content".into(), signatures::extra_content(&signature));
@@ -202,32 +224,11 @@ impl Encoder<'_> {
         if !calls.is_empty() {
             out.insert("tool_calls".into(), calls.into());
         }
-        let foreign = message.extra.get("reasoning_details").filter(|_| !self.takes_foreign_details());
-        let Some(foreign) = foreign else {
-            self.complete(message, &mut out);
-            return out.into();
-        };
-        if foreign.as_array().is_none_or(|list| !list.is_empty()) {
-            self.note(Field::ReasoningSignature, Fate::Dropped);
-        }
-        let mut message = Message { parts: Vec::new(), ..message.clone() };
-        message.extra.shift_remove("reasoning_details");
-        self.complete(&message, &mut out);
+        self.complete(message, &mut out);
         out.into()
     }
 
-    /// May another gateway's `reasoning_details` go there? To gateways that write such, and to servers of which
-    /// nothing is known.
-    fn takes_foreign_details(&self) -> bool {
-        use crate::dialect::chat::quirks::ReasoningControl::{None, ReasoningObject};
-        match self.quirks.reasoning {
-            ReasoningObject => true,
-            None => self.upstream.issuer().is_none() && self.quirks.reasoning_history,
-            _ => false,
-        }
-    }
-
-    fn assistant_part(&mut self, part: &Part, out: &mut Assistant) {
+    fn assistant_part(&mut self, part: &Part, extra: &Map<String, Value>, out: &mut Assistant) {
         match &part.body {
             PartBody::Text(text) => {
                 let mut block = object(json!({"type": "text", "text": text}));
@@ -236,7 +237,7 @@ impl Encoder<'_> {
                 out.content.push(block.into());
             }
             PartBody::Refusal(text) => out.refusal.get_or_insert_default().push_str(text),
-            PartBody::Reasoning(block) => self.thought(block, out),
+            PartBody::Reasoning(block) => self.thought(block, extra, out),
             PartBody::ToolCall(call) => {
                 let call = self.tool_call(call, part);
                 out.calls.push(call);
@@ -259,7 +260,7 @@ impl Encoder<'_> {
     }
 
     /// A signature goes to its issuer alone, and takes its text with it.
-    fn thought(&mut self, block: &ReasoningBlock, out: &mut Assistant) {
+    fn thought(&mut self, block: &ReasoningBlock, extra: &Map<String, Value>, out: &mut Assistant) {
         let issuer = self.upstream.issuer();
         match block {
             ReasoningBlock::Thinking { text, signature: None } if self.quirks.reasoning_history => {
@@ -273,6 +274,8 @@ impl Encoder<'_> {
             {
                 out.signature = Some(signature.clone());
             }
+            ReasoningBlock::Thinking { text, signature: Some(signature) }
+                if text.is_empty() && is_google(signature) && self.is_unclaimed(extra) => {}
             ReasoningBlock::Redacted { data } if issuer == Some(data.issuer) => {
                 match reasoning::own_entries(data) {
                     Some(entries) => out.details.extend(entries),
@@ -297,12 +300,17 @@ impl Encoder<'_> {
             Some(signature) if signatures::google(self.upstream.issuer()) == Some(signature.issuer) => {
                 out.insert("extra_content".into(), signatures::extra_content(signature));
             }
-            Some(_) => self.note(Field::ReasoningSignature, Fate::Dropped),
-            None => {}
+            Some(_) if !self.is_unclaimed(&part.extra) => self.note(Field::ReasoningSignature, Fate::Dropped),
+            Some(_) | None => {}
         }
         self.cache_control(part.cache_control.as_ref(), &mut out);
-        self.join_extra(&mut out, &part.extra);
+        self.join_history(&mut out, &part.extra);
         out.into()
+    }
+
+    /// Does Google's signature go on in the member that it came in, because nothing says whose it is?
+    fn is_unclaimed(&self, extra: &Map<String, Value>) -> bool {
+        self.is_same_format() && self.quirks.opaque_history && extra.contains_key("extra_content")
     }
 
     pub(super) fn cache_control(&mut self, marker: Option<&Value>, target: &mut Map<String, Value>) {
@@ -324,4 +332,8 @@ impl Encoder<'_> {
         let mut turns = self.request.messages.iter().filter(|message| message.role == Role::Assistant);
         turns.any(|turn| turn.parts.iter().any(is_call) && !turn.parts.iter().any(is_thought))
     }
+}
+
+fn is_google(signature: &Signature) -> bool {
+    signatures::google(Some(signature.issuer)).is_some()
 }

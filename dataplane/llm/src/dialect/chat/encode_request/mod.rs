@@ -2,7 +2,6 @@
 //!
 //! What the provider makes of the format is data, see [`Quirks`]; what its model can do is in the catalogue's facts.
 
-mod call_ids;
 mod messages;
 mod parts;
 mod settings;
@@ -11,14 +10,13 @@ mod tools;
 
 use serde_json::{Map, Value};
 
-use super::quirks::Quirks;
+use super::quirks::{CallIds, Quirks};
+use crate::dialect::call_ids::{Ids, Rule};
 use crate::dialect::{Format, Upstream, extras, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::Request;
-
-use call_ids::Ids;
 
 pub(super) fn encode(
     request: &Request,
@@ -26,7 +24,12 @@ pub(super) fn encode(
     ledger: &mut Ledger,
 ) -> Result<Vec<u8>, Refused> {
     let quirks = upstream.provider.quirks(upstream.model);
-    let ids = Ids::new(quirks.call_ids, request);
+    let rule = match quirks.call_ids {
+        CallIds::Any => Rule::Any,
+        CallIds::AtMost(most) => Rule::AtMost(most),
+        CallIds::NineAlphanumeric => Rule::NineAlphanumeric,
+    };
+    let ids = Ids::new(rule, request);
     let mut encoder = Encoder { request, upstream, quirks, ledger, ids, out: Map::new() };
     encoder.write()?;
     // Writing into memory cannot fail.

@@ -35,6 +35,25 @@ impl Encoder<'_> {
         Ok(out.into())
     }
 
+    /// One plain text is written as a string, as most clients do and every server takes. So are several, where a server
+    /// takes no list of texts.
+    pub(super) fn text_or_list(&self, mut parts: Vec<Value>) -> Value {
+        let is_text = |part: &Value| part.get("type").is_some_and(|kind| kind == "text");
+        match parts.as_mut_slice() {
+            [] => "".into(),
+            [Value::Object(only)]
+                if only.len() == 2 && only.get("type").is_some_and(|kind| kind == "text") =>
+            {
+                only.get_mut("text").map(Value::take).unwrap_or_default()
+            }
+            all if !self.quirks.text_lists && all.iter().all(is_text) => {
+                let texts: Vec<&str> = all.iter().filter_map(|part| part.get("text")?.as_str()).collect();
+                texts.join("\n\n").into()
+            }
+            _ => parts.into(),
+        }
+    }
+
     fn image(&mut self, media: &Media) -> Result<Map<String, Value>, Refused> {
         if let Media::PlainText(text) = media {
             return Ok(self.plain(text));
@@ -118,17 +137,6 @@ fn audio_format(media_type: &str) -> &str {
         "mpeg" | "mp3" | "mpeg3" | "x-mpeg" => "mp3",
         "wav" | "x-wav" | "wave" | "vnd.wave" => "wav",
         other => other.strip_prefix("x-").unwrap_or(other),
-    }
-}
-
-/// One plain text is written as a string, as most clients do and every server takes.
-pub(super) fn unwrap_single_text(mut parts: Vec<Value>) -> Value {
-    match parts.as_mut_slice() {
-        [] => "".into(),
-        [Value::Object(only)] if only.len() == 2 && only.get("type").is_some_and(|kind| kind == "text") => {
-            only.get_mut("text").map(Value::take).unwrap_or_default()
-        }
-        _ => parts.into(),
     }
 }
 

@@ -98,7 +98,8 @@ impl Encoder<'_> {
     /// `response_format`, and what the model is told instead.
     pub(super) fn answer_format(&mut self) -> (Option<Value>, Option<String>) {
         let takes_schema = self.quirks.json == Json::Schema && self.upstream.facts.json_schema != Some(false);
-        let takes_object = self.quirks.json != Json::None && !self.refuses("response_format");
+        let takes_any = self.quirks.json != Json::None && !self.refuses("response_format");
+        let takes_object = takes_any && (self.quirks.json_object || self.quirks.json == Json::Object);
         let object_format = || takes_object.then(|| json!({"type": "json_object"}));
         match &self.request.response_format {
             None => (None, None),
@@ -111,7 +112,7 @@ impl Encoder<'_> {
                 (None, Some(instructions::JSON_OBJECT.to_owned()))
             }
             Some(ResponseFormat::JsonSchema { name, schema, strict, description }) => {
-                if !takes_schema || !takes_object {
+                if !takes_schema || !takes_any {
                     self.note(Field::ResponseFormat, Fate::Emulated);
                     return (object_format(), Some(instructions::json_schema(schema)));
                 }

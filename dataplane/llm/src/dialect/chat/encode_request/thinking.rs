@@ -39,10 +39,14 @@ impl Encoder<'_> {
             (Some(ReasoningStyle::Never | ReasoningStyle::Always), Some(_)) => return self.lose_reasoning(),
             _ => {}
         }
-        if self.quirks.needs_reasoning_history && self.lacks_thoughts() {
-            // Such a turn and thinking together are a 400, and thinking is on unless it is turned off.
-            if !matches!(level, Some(Level::Off)) {
-                self.lose_reasoning();
+        let is_forced = self.is_forced_without_thinking();
+        // Such a turn and thinking together are a 400, and thinking is on unless it is turned off.
+        let lacks_history = self.quirks.needs_reasoning_history && self.lacks_thoughts();
+        if (is_forced || lacks_history) && !self.thinks_anyway() {
+            match level {
+                Some(Level::Off) => {}
+                None if is_forced => self.note(Field::ToolChoice, Fate::Emulated),
+                _ => self.lose_reasoning(),
             }
             return self.turn(false);
         }
@@ -72,14 +76,29 @@ impl Encoder<'_> {
         self.note(self.request.reasoning_field(), Fate::Dropped);
     }
 
+    /// Can nothing keep this model from thinking? Said only of those that think.
+    pub(super) fn thinks_anyway(&self) -> bool {
+        let facts = self.upstream.facts.reasoning.as_ref();
+        let is_always = facts.is_some_and(|reasoning| reasoning.style == ReasoningStyle::Always);
+        let has_switch = match self.quirks.reasoning {
+            ReasoningControl::None => false,
+            ReasoningControl::Effort(words) => words.contains(&"none"),
+            _ => true,
+        };
+        let is_thinker = self.upstream.facts.thinks() != Some(false);
+        is_thinker && (is_always || self.is_always_on() || !has_switch)
+    }
+
     fn is_always_on(&self) -> bool {
         self.upstream.facts.reasoning.as_ref().and_then(|reasoning| reasoning.can_disable) == Some(false)
     }
 
-    /// Effort words that the catalogue knows of this model.
+    /// Effort words that the model takes beside a switch.
     fn known_words(&self) -> Vec<&str> {
         let known = self.upstream.facts.reasoning.as_ref();
-        known.into_iter().flat_map(|reasoning| reasoning.efforts.iter()).map(AsRef::as_ref).collect()
+        let known = known.into_iter().flat_map(|reasoning| reasoning.efforts.iter()).map(AsRef::as_ref);
+        let known: Vec<&str> = known.collect();
+        if known.is_empty() { self.quirks.thinking_efforts.to_vec() } else { known }
     }
 
     /// A client of this format gets through what it wrote, in `reasoning_effort` or in a member of its own choice.
@@ -191,7 +210,7 @@ impl Encoder<'_> {
     fn turn(&mut self, on: bool) {
         match self.quirks.reasoning {
             ReasoningControl::ThinkingType => {
-                let word = if on { "enabled" } else { "disabled" };
+                let word = if on { self.quirks.thinking_on } else { "disabled" };
                 self.set("thinking", Field::Reasoning, json!({"type": word}));
             }
             ReasoningControl::TemplateArguments => {

@@ -50,13 +50,37 @@ impl Encoder<'_> {
         }
         if let Some(parallel) = request.parallel_tool_calls {
             // Several at once is what models do by themselves.
-            self.set_unless_default("parallel_tool_calls", Field::ParallelToolCalls, parallel, parallel);
+            match parallel {
+                true if !self.quirks.parallel_switch => {}
+                false if !self.quirks.parallel_switch => self.note(Field::ParallelToolCalls, Fate::Dropped),
+                _ => self.set_unless_default(
+                    "parallel_tool_calls",
+                    Field::ParallelToolCalls,
+                    parallel,
+                    parallel,
+                ),
+            }
         }
+    }
+
+    fn takes_force(&self) -> bool {
+        let excludes_thinking = !self.quirks.forced_choice_with_reasoning;
+        self.quirks.forced_choice
+            && self.upstream.facts.forced_tools != Some(false)
+            && !(excludes_thinking && self.thinks_anyway())
+    }
+
+    /// Is a call forced, at a provider where that and thinking exclude each other? The call is what the client relies
+    /// on.
+    pub(super) fn is_forced_without_thinking(&self) -> bool {
+        let is_forced = matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+        let has_tools = self.out.contains_key(self.renamed("tools"));
+        is_forced && has_tools && !self.quirks.forced_choice_with_reasoning && self.takes_force()
     }
 
     /// What the provider can be told of the client's choice.
     fn choice(&mut self) -> Choice {
-        let forces = self.quirks.forced_choice && self.upstream.facts.forced_tools != Some(false);
+        let forces = self.takes_force();
         match &self.request.tool_choice {
             None => Choice::Left,
             Some(ToolChoice::Auto) => Choice::Written("auto".into()),
@@ -86,8 +110,13 @@ impl Encoder<'_> {
         if let Some(parameters) = parameters {
             function.insert("parameters".into(), parameters.clone());
         }
-        if let Some(strict) = strict {
-            function.insert("strict".into(), (*strict).into());
+        match strict {
+            Some(strict) if self.quirks.strict_tools => {
+                drop(function.insert("strict".into(), (*strict).into()))
+            }
+            // The schema still guides the model.
+            Some(true) => self.note(Field::ToolStrict, Fate::Dropped),
+            Some(false) | None => {}
         }
         let mut out = object(json!({"type": "function", "function": function}));
         self.cache_control(cache_control.as_ref(), &mut out);

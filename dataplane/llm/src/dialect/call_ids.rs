@@ -3,22 +3,33 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::dialect::chat::quirks::CallIds;
 use crate::message::{PartBody, Request};
+
+/// What a provider takes as id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Any,
+    /// No longer than so many characters.
+    AtMost(usize),
+    /// Mistral: nine letters and digits.
+    NineAlphanumeric,
+    /// Anthropic: letters, digits, `_` and `-`.
+    Word,
+}
 
 /// The ids of one request.
 #[derive(Debug)]
 pub(super) struct Ids {
-    kind: CallIds,
+    kind: Rule,
     known: HashMap<String, String>,
     taken: HashSet<String>,
 }
 
 impl Ids {
     /// Ids that fit keep their value, so nothing may be made that is equal to one of them.
-    pub fn new(kind: CallIds, request: &Request) -> Self {
+    pub fn new(kind: Rule, request: &Request) -> Self {
         let mut taken = HashSet::new();
-        if kind != CallIds::Any {
+        if kind != Rule::Any {
             let parts = request.messages.iter().flat_map(|message| &message.parts);
             let ids = parts.filter_map(|part| match &part.body {
                 PartBody::ToolCall(call) => Some(&call.id),
@@ -38,29 +49,45 @@ impl Ids {
         if let Some(known) = self.known.get(id) {
             return known.clone();
         }
-        let length = match self.kind {
-            CallIds::AtMost(most) => most.min(DIGEST),
-            CallIds::Any | CallIds::NineAlphanumeric => 9,
-        };
-        let mut salt = 0;
-        let made = loop {
-            let made = digest(id, salt, length);
-            if self.taken.insert(made.clone()) {
-                break made;
-            }
-            salt += 1;
-        };
+        let made = self.make(id);
         self.known.insert(id.to_owned(), made.clone());
         made
     }
+
+    fn make(&mut self, id: &str) -> String {
+        let length = match self.kind {
+            Rule::AtMost(most) => most.min(DIGEST),
+            Rule::Any | Rule::NineAlphanumeric => 9,
+            Rule::Word => {
+                let readable: String = id.chars().map(|c| if is_word(c) { c } else { '_' }).collect();
+                if !readable.is_empty() && self.taken.insert(readable.clone()) {
+                    return readable;
+                }
+                DIGEST
+            }
+        };
+        let mut salt = 0;
+        loop {
+            let made = digest(id, salt, length);
+            if self.taken.insert(made.clone()) {
+                return made;
+            }
+            salt += 1;
+        }
+    }
 }
 
-fn fits(kind: CallIds, id: &str) -> bool {
+fn fits(kind: Rule, id: &str) -> bool {
     match kind {
-        CallIds::Any => true,
-        CallIds::AtMost(most) => id.chars().count() <= most,
-        CallIds::NineAlphanumeric => id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        Rule::Any => true,
+        Rule::AtMost(most) => id.chars().count() <= most,
+        Rule::NineAlphanumeric => id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        Rule::Word => !id.is_empty() && id.chars().all(is_word),
     }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
 /// Longest digest, in characters.
@@ -109,25 +136,28 @@ mod tests {
     #[test]
     fn fitting_ids_stay() {
         let ids = ["abcDEF123".to_owned(), "call_1".to_owned()];
-        let mut nine = Ids::new(CallIds::NineAlphanumeric, &request(&ids));
+        let mut nine = Ids::new(Rule::NineAlphanumeric, &request(&ids));
         assert_eq!(nine.of("abcDEF123"), "abcDEF123");
         assert_ne!(nine.of("call_1"), "call_1");
-        let mut most = Ids::new(CallIds::AtMost(40), &request(&ids));
+        let mut most = Ids::new(Rule::AtMost(40), &request(&ids));
         assert_eq!(most.of("call_1"), "call_1");
         assert_eq!(most.of(&"x".repeat(41)).len(), DIGEST);
+        let mut word = Ids::new(Rule::Word, &request(&["a_b".to_owned(), "a.c".to_owned()]));
+        assert_eq!(word.of("a.c"), "a_c");
+        assert_ne!(word.of("a.b"), "a_b", "another call has it");
     }
 
     proptest! {
         #[test]
-        fn ids_fit_and_differ(ids in prop::collection::vec("[a-zA-Z0-9_:é]{0,12}|[a-z0-9]{9}|x{38,44}", 1..20)) {
-            for kind in [CallIds::Any, CallIds::NineAlphanumeric, CallIds::AtMost(40)] {
+        fn ids_fit_and_differ(ids in prop::collection::vec("[a-zA-Z0-9_:é]{0,12}|a[.:_]|[a-z0-9]{9}|x{38,44}", 1..20)) {
+            for kind in [Rule::Any, Rule::NineAlphanumeric, Rule::AtMost(40), Rule::Word] {
                 let mut map = Ids::new(kind, &request(&ids));
                 let made: HashMap<&String, String> = ids.iter().map(|id| (id, map.of(id))).collect();
                 let different: HashSet<&String> = made.values().collect();
                 prop_assert_eq!(different.len(), made.len());
                 prop_assert!(made.values().all(|id| fits(kind, id)));
                 let mut again = Ids::new(kind, &request(&ids));
-                prop_assert!(made.iter().all(|(id, made)| again.of(id) == *made));
+                prop_assert!(ids.iter().all(|id| made.get(id) == Some(&again.of(id))));
             }
         }
     }
