@@ -137,7 +137,7 @@ mod tests {
             ),
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
-            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"temperature":0}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
         ] {
             assert!(keeps(provider, model, body), "{provider} {body}");
         }

@@ -24,6 +24,7 @@ static QUIRKS: Quirks = Quirks {
         "logprobs",
         "top_logprobs",
         "parallel_tool_calls",
+        "reasoning_effort",
         "service_tier",
         "verbosity",
         "metadata",

@@ -34,7 +34,19 @@ pub static MINIMAX: Vendor = Vendor {
 
 static QUIRKS: Quirks = Quirks {
     // "Some OpenAI parameters (such as presence_penalty, frequency_penalty, and logit_bias) will be ignored."
-    refuses: &["n", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"],
+    refuses: &[
+        "n",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "service_tier",
+        "verbosity",
+        "metadata",
+        "store",
+    ],
     limit: "max_completion_tokens",
     max_temperature: 1.0,
     json: Json::Object,

@@ -24,6 +24,8 @@ pub static OPENROUTER: Vendor = Vendor {
 };
 
 static QUIRKS: Quirks = Quirks {
+    // Not in its reference: <https://openrouter.ai/docs/api-reference/parameters>.
+    refuses: &["n", "store"],
     reasoning: ReasoningControl::ReasoningObject,
     reasoning_member: "reasoning",
     opaque_history: true,

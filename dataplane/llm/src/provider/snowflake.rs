@@ -68,6 +68,10 @@ static OTHERS: Quirks = Quirks {
         "presence_penalty",
         "frequency_penalty",
         "parallel_tool_calls",
+        "service_tier",
+        "verbosity",
+        "metadata",
+        "store",
     ],
     json: Json::None,
     reasoning: ReasoningControl::None,
@@ -78,5 +82,16 @@ static OTHERS: Quirks = Quirks {
 };
 
 /// What only OpenAI's models take.
-const IGNORED: &[&str] =
-    &["n", "seed", "logit_bias", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty"];
+const IGNORED: &[&str] = &[
+    "n",
+    "seed",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "presence_penalty",
+    "frequency_penalty",
+    "service_tier",
+    "verbosity",
+    "metadata",
+    "store",
+];

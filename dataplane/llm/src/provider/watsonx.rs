@@ -96,8 +96,9 @@ impl Provider for Watsonx {
     }
 
     fn amend(&self, _format: Format, body: &mut Map<String, Value>, upstream: &Upstream<'_>) {
-        body.remove("model");
-        body.remove("stream");
+        // Not `remove`, which would put the last member in the place of this one.
+        body.shift_remove("model");
+        body.shift_remove("stream");
         // A deployment knows its project.
         if !upstream.model.starts_with(DEPLOYMENT) {
             body.insert("model_id".into(), upstream.model.into());
@@ -107,7 +108,7 @@ impl Provider for Watsonx {
         }
         // A word is an option, an object is a choice.
         if body.get("tool_choice").is_some_and(Value::is_string)
-            && let Some(option) = body.remove("tool_choice")
+            && let Some(option) = body.shift_remove("tool_choice")
         {
             body.insert("tool_choice_option".into(), option);
         }
