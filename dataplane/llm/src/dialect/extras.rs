@@ -66,17 +66,23 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     }
 }
 
-/// Notes a member as dropped, unless it says nothing: null, an empty list or object, OpenAI's `annotations` of an
-/// earlier answer, which the model never saw, and what the neutral request says already.
+/// Notes a member as dropped, unless it says nothing: null, an empty list or object, a default, OpenAI's
+/// `annotations` of an earlier answer, which the model never saw, and what the neutral request says already.
 pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
     let says_nothing = match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
         Value::Object(members) => members.is_empty(),
+        // OpenAI's default.
+        Value::Bool(false) => name == "store",
         _ => false,
     };
-    if says_nothing || name == "annotations" || beside_reasoning(name, value).is_some_and(|it| it.is_empty())
-    {
+    let is_told = match name {
+        "annotations" | "thought_signature" => true,
+        "extra_content" => is_signature_alone(value),
+        _ => beside_reasoning(name, value).is_some_and(|rest| rest.is_empty()),
+    };
+    if says_nothing || is_told {
         return;
     }
     let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");

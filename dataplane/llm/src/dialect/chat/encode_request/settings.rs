@@ -64,10 +64,11 @@ impl Encoder<'_> {
 
     fn temperature(&mut self, value: f64, is_fixed: bool) {
         let most = self.quirks.max_temperature;
-        if value > most && !is_fixed && !self.refuses("temperature") {
-            self.note(Field::Temperature, Fate::Clamped);
+        if is_fixed || self.refuses("temperature") || value <= most {
+            return self.fixed_or_set("temperature", Field::Temperature, value, is_fixed);
         }
-        self.fixed_or_set("temperature", Field::Temperature, value.min(most), is_fixed);
+        self.note(Field::Temperature, Fate::Clamped);
+        self.set("temperature", Field::Temperature, most);
     }
 
     /// 1 is the default of both, and the only value that such models take.

@@ -86,17 +86,21 @@ impl Encoder<'_> {
         let instruction = match &self.request.response_format {
             None | Some(ResponseFormat::Text) => return,
             Some(ResponseFormat::JsonObject) => instructions::JSON_OBJECT.to_owned(),
-            Some(ResponseFormat::JsonSchema { schema: wanted, .. }) => {
+            // Answers fit the schema strictly here in any case.
+            Some(ResponseFormat::JsonSchema { schema: wanted, name, description, strict: _ }) => {
                 if self.model.structured || self.is_same_format() {
-                    let (adapted, changed) =
-                        if self.is_same_format() { (wanted.clone(), false) } else { schema::adapt(wanted) };
+                    let (adapted, changed) = if self.is_same_format() {
+                        (wanted.clone(), false)
+                    } else {
+                        schema::adapt(&schema::named(wanted, name, description.as_deref()))
+                    };
                     if changed {
                         self.ledger.note(Field::ResponseFormat, Fate::Clamped);
                     }
                     let format = json!({"type": "json_schema", "schema": adapted});
                     return self.set_in("output_config", "format", format);
                 }
-                instructions::json_schema(wanted)
+                instructions::json_schema(&schema::named(wanted, name, description.as_deref()))
             }
         };
         self.note(Field::ResponseFormat, Fate::Emulated);
