@@ -20,6 +20,28 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "temperature": "hot"}).to_string(),
             "temperature",
         ),
+        (Format::Chat, json!({"model": "m", "messages": [], "seed": 0.5}).to_string(), "seed"),
+        (Format::Chat, json!({"model": "m", "messages": [], "n": -1}).to_string(), "n"),
+        (Format::Chat, json!({"model": "m", "messages": [], "logit_bias": []}).to_string(), "logit_bias"),
+        (Format::Chat, json!({"model": "m", "messages": [], "metadata": "x"}).to_string(), "metadata"),
+        (Format::Chat, json!({"model": "m", "messages": [], "logprobs": 3}).to_string(), "logprobs"),
+        (
+            Format::Chat,
+            json!({"model": "m", "messages": [], "provider_options": {"openai": 1}}).to_string(),
+            "provider_options.openai",
+        ),
+        (
+            Format::Chat,
+            message(
+                json!({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": ""}}]}),
+            ),
+            "messages[0].content[0].input_audio.format",
+        ),
+        (
+            Format::Chat,
+            message(json!({"role": "assistant", "reasoning_content": 1})),
+            "messages[0].reasoning_content",
+        ),
         (Format::Chat, json!({"model": "m", "messages": [], "max_tokens": -1}).to_string(), "max_tokens"),
         (Format::Chat, json!({"model": "m", "messages": [], "stop": [1]}).to_string(), "stop[0]"),
         (Format::Chat, json!({"model": "m", "messages": [], "tools": [{}]}).to_string(), "tools[0].type"),
@@ -137,6 +159,33 @@ fn json_like() -> impl Strategy<Value = Value> {
         "schema",
         "properties",
         "required",
+        "logprobs",
+        "annotations",
+        "url_citation",
+        "citations",
+        "citation",
+        "search_results",
+        "images",
+        "extra_content",
+        "google",
+        "thought_signature",
+        "penstock",
+        "issuer",
+        "service_tier",
+        "input_audio",
+        "video_url",
+        "file",
+        "file_data",
+        "reasoning",
+        "enable_thinking",
+        "seed",
+        "n",
+        "metadata",
+        "cache_control",
+        "cache_creation",
+        "tool_call_id",
+        "provider_options",
+        "thinking_mode",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -165,6 +214,19 @@ fn json_like() -> impl Strategy<Value = Value> {
         "stop",
         "{\"a\":1}",
         "é",
+        "input_audio",
+        "file",
+        "data:application/pdf;base64,JVBERi0=",
+        "https://example.com/a",
+        "call_1__ps1_eyJjIjpbImdlbWluaSIsInMiXX0",
+        "call_1__ps1_eyJiIjpbeyJyIjpbImFudGhyb3BpYyIsIngiXX1dfQ",
+        "penstock:gemini:s",
+        "url_citation",
+        "reasoning.text",
+        "enabled",
+        "citations_delta",
+        "gemini",
+        "default",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -213,7 +275,7 @@ proptest! {
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
-            for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "DeepSeek", "Mistral", "Qwen", "OpenRouter", "NvidiaNim"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
                 let target = provider.formats("x").first().unwrap().dialect();

@@ -80,6 +80,8 @@ pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
     let is_told = match name {
         "annotations" | "thought_signature" => true,
         "extra_content" => is_signature_alone(value),
+        // Anthropic: the model itself called.
+        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
         _ => beside_reasoning(name, value).is_some_and(|rest| rest.is_empty()),
     };
     if says_nothing || is_told {

@@ -16,6 +16,7 @@ mod media;
 mod messages;
 mod ollama;
 mod responses;
+mod wait;
 
 use serde::{Deserialize, Serialize};
 
