@@ -1,5 +1,6 @@
 //! A dialect is one wire format, in both directions.
 
+mod annotate;
 mod call_ids;
 mod carrier;
 pub mod chat;
@@ -11,6 +12,7 @@ mod extras;
 mod failure;
 mod fields;
 mod gemini;
+mod ids;
 mod instructions;
 mod media;
 mod messages;
