@@ -10,32 +10,27 @@ use crate::ledger::{Fate, Ledger};
 
 /// Members of requests in each format, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
-    // OpenAI
+    // OpenAI, and servers that speak its format
     "audio",
-    "frequency_penalty",
+    "chat_template_kwargs",
+    "extra_content",
     "function_call",
     "functions",
-    "logit_bias",
-    "logprobs",
     "metadata",
     "modalities",
     "moderation",
-    "n",
     "prediction",
-    "presence_penalty",
     "prompt_cache_key",
     "prompt_cache_options",
     "prompt_cache_retention",
+    "reasoning",
     "reasoning_details",
     "response_format",
     "safety_identifier",
-    "seed",
-    "service_tier",
     "store",
     "stream_options",
     "tool_choice",
-    "top_logprobs",
-    "verbosity",
+    "top_k",
     "web_search_options",
     // Anthropic
     "allowed_callers",
@@ -65,20 +60,62 @@ const KNOWN: &[&str] = &[
     "truncate",
 ];
 
-/// Notes each as dropped, but for those that say nothing: null, an empty list or object, OpenAI's `annotations` of
-/// an earlier answer, which the model never saw.
+/// Ways to ask a server that speaks OpenAI's format to think, and the members of each that
+/// [`crate::Request::reasoning`] tells. They stay where they are for servers of which nothing more is known.
+const REASONING: &[(&str, &[&str])] = &[
+    ("reasoning", &["effort", "max_tokens", "enabled"]),
+    ("thinking", &["type", "budget_tokens"]),
+    ("enable_thinking", &[]),
+    ("thinking_budget", &[]),
+];
+
+/// Notes each as dropped, but for those that say nothing, see [`note_one`].
 pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     for (name, value) in extra {
-        let says_nothing = match value {
-            Value::Null => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.is_empty(),
-            _ => false,
-        };
-        if says_nothing || name == "annotations" {
-            continue;
-        }
-        let field = KNOWN.iter().copied().find(|known| known == name).unwrap_or("other");
-        ledger.note(Field::Extra(field), Fate::Dropped);
+        note_one(name, value, ledger);
     }
+}
+
+/// Notes a member as dropped, unless it says nothing: null, an empty list or object, a default, OpenAI's
+/// `annotations` of an earlier answer, which the model never saw, and what the neutral request says already.
+pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
+    let says_nothing = match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        // OpenAI's default.
+        Value::Bool(false) => name == "store",
+        _ => false,
+    };
+    let is_told = match name {
+        "annotations" | "thought_signature" => true,
+        "extra_content" => is_signature_alone(value),
+        // Anthropic: the model itself called.
+        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
+        _ => beside_reasoning(name, value).is_some_and(|rest| rest.is_empty()),
+    };
+    if says_nothing || is_told {
+        return;
+    }
+    let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
+    ledger.note(Field::Extra(field), Fate::Dropped);
+}
+
+/// Google's signature of a message or call, which the neutral message has.
+fn is_signature_alone(extra_content: &Value) -> bool {
+    let is_sole = |value: Option<&Value>, known: &[&str]| {
+        value
+            .and_then(Value::as_object)
+            .is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
+    };
+    is_sole(Some(extra_content), &["google"])
+        && is_sole(extra_content.get("google"), &["thought_signature", "thought"])
+}
+
+/// What such a member says beside [`crate::Request::reasoning`]; `None` for any other member.
+pub(super) fn beside_reasoning(name: &str, value: &Value) -> Option<Map<String, Value>> {
+    let (_, told) = REASONING.iter().find(|(known, _)| *known == name)?;
+    let members = value.as_object().into_iter().flatten();
+    let rest = members.filter(|(member, _)| !told.contains(&member.as_str()));
+    Some(rest.map(|(member, value)| (member.clone(), value.clone())).collect())
 }

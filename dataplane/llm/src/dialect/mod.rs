@@ -1,11 +1,13 @@
 //! A dialect is one wire format, in both directions.
 
 mod annotate;
+mod call_ids;
 mod carrier;
 pub mod chat;
 mod cohere;
 mod completions;
 mod converse;
+mod effort;
 mod extras;
 mod failure;
 mod fields;
@@ -16,6 +18,7 @@ mod media;
 mod messages;
 mod ollama;
 mod responses;
+mod wait;
 
 use serde::{Deserialize, Serialize};
 
