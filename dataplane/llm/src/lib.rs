@@ -11,7 +11,7 @@ pub mod collect;
 pub mod dialect;
 pub mod envelope;
 pub mod error;
-mod eventstream;
+pub mod eventstream;
 pub mod field;
 pub mod framing;
 pub mod ledger;
