@@ -9,6 +9,7 @@ mod extras;
 mod failure;
 mod fields;
 mod gemini;
+mod json_answer;
 mod media;
 mod messages;
 mod ollama;

@@ -4,6 +4,7 @@
 //! client's headers it may see, and which models it is known to serve. It performs nothing.
 
 mod anthropic;
+pub(crate) mod bedrock;
 mod openai;
 mod openai_compatible;
 mod simulated;
@@ -179,8 +180,13 @@ pub(crate) fn openai_url(endpoint: &str, format: Format, call: Call) -> Option<S
 mod tests;
 
 /// Every provider type.
-pub static REGISTRY: &[&dyn Provider] =
-    &[&anthropic::Anthropic, &openai::OpenAI, &openai_compatible::OpenAICompatible, &simulated::Simulated];
+pub static REGISTRY: &[&dyn Provider] = &[
+    &anthropic::Anthropic,
+    &bedrock::Bedrock,
+    &openai::OpenAI,
+    &openai_compatible::OpenAICompatible,
+    &simulated::Simulated,
+];
 
 /// The provider type of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Provider> {

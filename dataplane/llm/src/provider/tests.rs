@@ -42,6 +42,11 @@ fn own_models() {
         ("Anthropic", "claude-opus-4-1", true),
         ("Anthropic", "gpt-4o", false),
         ("OpenAICompatible", "gpt-4o", false),
+        ("Bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", true),
+        ("Bedrock", "amazon.nova-lite-v1:0", true),
+        ("Bedrock", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123", true),
+        ("Bedrock", "claude-sonnet-4-5", false),
+        ("Bedrock", "gpt-4.1", false),
     ] {
         assert_eq!(provider(name).serves(model), serves, "{name} {model}");
     }

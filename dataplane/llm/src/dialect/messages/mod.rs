@@ -9,7 +9,7 @@ mod encode_request;
 mod error;
 mod models;
 mod response;
-mod schema;
+pub(super) mod schema;
 mod stream_decoder;
 mod stream_encoder;
 mod usage;
