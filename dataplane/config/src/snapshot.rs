@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::Secret;
@@ -67,13 +68,22 @@ pub struct Provider {
     pub r#type: String,
     /// Base URL; empty for a provider without network.
     pub endpoint: String,
-    /// Empty where the provider needs none.
+    /// Region or location, where the provider has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The vendor's project, account or workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Version of the vendor's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Empty where the provider needs none, and where the pod's own identity in the vendor's cloud is the credential.
     pub keys: Vec<ApiKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulated>,
 }
 
-/// A provider's API key.
+/// A provider's API key, or another credential as one text: a service account's JSON, AWS access keys as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
@@ -117,6 +127,19 @@ pub struct Route {
     pub models: Vec<String>,
     pub rules: Vec<Rule>,
     pub failover: Failover,
+    /// What happens to a request field that a provider has nothing like.
+    #[serde(default)]
+    pub parameter_policy: ParameterPolicy,
+}
+
+/// What happens to a request field that a provider has nothing like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParameterPolicy {
+    /// It is left out, and the answer says so.
+    #[default]
+    Disclose,
+    /// That provider is passed over; without another one the request is refused.
+    Strict,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +171,10 @@ pub struct Candidate {
     pub provider: String,
     /// The provider's own id for the model.
     pub upstream: String,
+    /// What the pool and the operator's catalogue know of the model beyond the proxy's own: an object of the
+    /// catalogue's facts.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub facts: Map<String, Value>,
 }
 
 /// When another target takes over.

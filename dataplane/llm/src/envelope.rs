@@ -2,11 +2,12 @@
 //!
 //! A request in the same format as its target keeps its original bytes apart from the fields we change.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::error::BadRequest;
@@ -19,6 +20,10 @@ pub struct Envelope {
     model_span: Range<usize>,
     /// Span of the value of `stream_options`, where there is one, and whether it asks for usage.
     stream_options: Option<(Range<usize>, bool)>,
+    /// Where the names of the members stand, without their quotation marks.
+    members: Vec<Range<usize>>,
+    /// A name is written with escapes: it may be any.
+    has_escaped_member: bool,
     /// Just behind the opening brace of the body.
     body_start: usize,
 }
@@ -32,6 +37,16 @@ impl Envelope {
         let fields = json.deserialize_map(TopLevel).map_err(explain)?;
         json.end().map_err(explain)?;
         fields.into_envelope(text)
+    }
+
+    /// The names of the body's members; `body` is the one that was parsed.
+    pub fn members<'b>(&self, body: &'b [u8]) -> impl Iterator<Item = &'b str> {
+        self.members.iter().filter_map(|span| std::str::from_utf8(body.get(span.clone())?).ok())
+    }
+
+    /// A member's name is written with escapes, so that [`Self::members`] does not tell it.
+    pub fn has_escaped_member(&self) -> bool {
+        self.has_escaped_member
     }
 
     /// Did the client ask for a usage chunk?
@@ -84,6 +99,8 @@ struct Fields<'a> {
     models_seen: usize,
     stream: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
+    members: Vec<&'a str>,
+    has_escaped_member: bool,
 }
 
 impl Fields<'_> {
@@ -92,7 +109,7 @@ impl Fields<'_> {
         if self.models_seen > 1 {
             return Err(BadRequest::new("model", "`model` stands more than once in the body"));
         }
-        let model_span = span(text, model);
+        let model_span = span(text, model.get());
         let model: String = serde_json::from_str(model.get())
             .map_err(|_| BadRequest::new("model", "`model` must be a string"))?;
         if model.is_empty() {
@@ -105,25 +122,31 @@ impl Fields<'_> {
         };
         let stream_options = match self.stream_options {
             None => None,
-            Some(raw) if raw.get() == "null" => Some((span(text, raw), false)),
+            Some(raw) if raw.get() == "null" => Some((span(text, raw.get()), false)),
             Some(raw) => {
                 let options: serde_json::Map<String, serde_json::Value> = serde_json::from_str(raw.get())
                     .map_err(|_| BadRequest::new("stream_options", "`stream_options` must be an object"))?;
                 let asks = options.get("include_usage") == Some(&serde_json::Value::Bool(true));
-                Some((span(text, raw), asks))
+                Some((span(text, raw.get()), asks))
             }
         };
         // The body parsed as an object, so there is a brace.
         let body_start = text.find('{').map_or(0, |at| at + 1);
-        Ok(Envelope { model, stream, model_span, stream_options, body_start })
+        let members = self.members.iter().map(|name| span(text, name)).collect();
+        let has_escaped_member = self.has_escaped_member;
+        Ok(Envelope { model, stream, model_span, stream_options, members, has_escaped_member, body_start })
     }
 }
 
 /// Where a borrowed value stands in the text that it borrows from.
-fn span(text: &str, raw: &RawValue) -> Range<usize> {
-    let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-    start..start + raw.get().len()
+fn span(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
 }
+
+/// Borrows a name that is written without escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct TopLevel;
 
@@ -136,8 +159,12 @@ impl<'de> Visitor<'de> for TopLevel {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields::default();
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+        while let Some(Key(key)) = map.next_key()? {
             let value: &'de RawValue = map.next_value()?;
+            match &key {
+                Cow::Borrowed(name) => fields.members.push(name),
+                Cow::Owned(_) => fields.has_escaped_member = true,
+            }
             match key.as_ref() {
                 "model" => {
                     fields.models_seen += 1;
@@ -170,6 +197,16 @@ mod tests {
             String::from_utf8(envelope.splice(body, "gpt-4o", false)).unwrap(),
             r#" { "x": [1,  2],"model" : "gpt-4o", "stream":true , "y":{"model":"inner"}}"#
         );
+    }
+
+    #[test]
+    fn members_are_named() {
+        let body = br#"{"model":"m", "a b":{"inner":1},"stream":true}"#;
+        let envelope = Envelope::parse(body).unwrap();
+        assert_eq!(envelope.members(body).collect::<Vec<_>>(), ["model", "a b", "stream"]);
+        assert!(!envelope.has_escaped_member());
+        let escaped = br#"{"model":"m","thinking\u005fmode":true}"#;
+        assert!(Envelope::parse(escaped).unwrap().has_escaped_member());
     }
 
     #[test]

@@ -39,6 +39,14 @@ impl Framing {
         }
     }
 
+    /// What a request for such a stream accepts.
+    pub fn accept(self) -> &'static str {
+        match self {
+            Self::Sse => "text/event-stream",
+            Self::Ndjson | Self::EventStream => self.content_type(),
+        }
+    }
+
     /// A parser whose frames have no more than `limit` bytes.
     pub fn frames(self, limit: usize) -> Frames {
         match self {

@@ -59,6 +59,11 @@ impl Ledger {
         self.entries.iter().filter(|entry| entry.fate == Fate::Dropped).map(|entry| entry.field)
     }
 
+    /// Did this happen to the field?
+    pub fn has(&self, field: Field, fate: Fate) -> bool {
+        self.entries.contains(&Entry { field: field.name(self.client), fate })
+    }
+
     fn add(&mut self, field: &'static str, fate: Fate) {
         let entry = Entry { field, fate };
         if !self.entries.contains(&entry) {

@@ -8,7 +8,9 @@
 
 pub mod catalogue;
 pub mod collect;
+pub mod count;
 pub mod dialect;
+pub mod embed;
 pub mod envelope;
 pub mod error;
 pub mod eventstream;
@@ -16,6 +18,7 @@ pub mod field;
 pub mod framing;
 pub mod ledger;
 pub mod message;
+pub mod passthrough;
 pub mod provider;
 pub mod simulated;
 pub mod sse;

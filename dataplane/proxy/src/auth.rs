@@ -37,15 +37,15 @@ impl Callers {
     }
 }
 
-/// The keys of `Authorization: Bearer` (OpenAI's SDKs) and `x-api-key` (Anthropic's). Some clients send both, one of
+/// The keys of `Authorization: Bearer` (OpenAI's SDKs), `x-api-key` (Anthropic's) and `x-goog-api-key` (Google's). Some clients send both, one of
 /// them a leftover from their environment.
 fn presented_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
     });
-    let api_key = headers.get("x-api-key").map(|value| value.as_bytes());
-    [bearer, api_key].into_iter().flatten().map(<[u8]>::trim_ascii)
+    let plain = |name| headers.get(name).map(|value| value.as_bytes());
+    [bearer, plain("x-api-key"), plain("x-goog-api-key")].into_iter().flatten().map(<[u8]>::trim_ascii)
 }
 
 fn parse_hash(hex: &str) -> Option<[u8; 32]> {

@@ -10,7 +10,11 @@
 
 mod attempt;
 mod auth;
+mod credentials;
+mod endpoint;
+mod failure;
 mod health;
+mod job;
 pub mod last_good;
 mod meter;
 pub mod metrics;

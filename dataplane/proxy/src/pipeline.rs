@@ -8,21 +8,23 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Incoming;
 use penstock_config::FailoverReason;
 use penstock_llm::envelope::Envelope;
-use penstock_llm::{ClientError, ErrorKind, Format, Reply};
+use penstock_llm::{BadRequest, ClientError, ErrorKind, Format, Refused, Reply};
 
-use crate::attempt::{self, Answer, AnswerBody, Failure, Job, Permit, Unsendable};
+use crate::attempt::{self, Answer, AnswerBody, Permit};
+use crate::endpoint::{self, ENDPOINTS, Endpoint, Missing};
+use crate::failure::Failure;
+use crate::job::{Ask, Job, Unsendable};
 use crate::meter::Meter;
 use crate::metrics::{Outcome, SkipReason};
 use crate::pick;
@@ -37,21 +39,31 @@ const TARGET: HeaderName = HeaderName::from_static("x-penstock-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-penstock-attempts");
 const TRANSLATION: HeaderName = HeaderName::from_static("x-penstock-translation");
 
-const ENDPOINTS: &str = "POST /v1/chat/completions, POST /v1/messages and GET /v1/models";
-
 /// Answers one request. Never fails: a failure is an answer too.
 pub async fn handle(proxy: Arc<Proxy>, request: Request<Incoming>) -> Response<Body> {
     let id = request_id(request.headers());
-    let mut response = match (request.uri().path(), request.method()) {
-        ("/v1/chat/completions", &Method::POST) => generate(&proxy, Format::Chat, request, &id).await,
-        ("/v1/messages", &Method::POST) => generate(&proxy, Format::Messages, request, &id).await,
-        ("/v1/models", &Method::GET) => models(&proxy, request.headers(), &id),
-        ("/healthz", &Method::GET) => reply::text(StatusCode::OK, "ok\n"),
-        ("/readyz", &Method::GET) => readiness(&proxy),
-        ("/v1/chat/completions" | "/v1/messages", _) => wrong_method(&id, request.uri().path(), "POST"),
-        ("/v1/models" | "/healthz" | "/readyz", _) => wrong_method(&id, request.uri().path(), "GET"),
-        (path, method) => {
-            let message = format!("no such endpoint: {method} {}; there are {ENDPOINTS}", bounded(path, 200));
+    let path = request.uri().path().to_owned();
+    let mut response = match endpoint::find(request.method(), &path) {
+        Ok(Endpoint::Ask(ask)) => serve(&proxy, ask, None, request, &id).await,
+        Ok(Endpoint::Gemini { model, stream }) => {
+            let said = SaidByUrl { model: percent_decoded(model), stream };
+            serve(&proxy, Ask::Generate(Format::Gemini), Some(said), request, &id).await
+        }
+        Ok(Endpoint::Models(format)) => models(&proxy, format, None, request.headers(), &id),
+        Ok(Endpoint::Model(format, model)) => {
+            models(&proxy, format, Some(&percent_decoded(model)), request.headers(), &id)
+        }
+        Ok(Endpoint::Health) => reply::text(StatusCode::OK, "ok\n"),
+        Ok(Endpoint::Readiness) => readiness(&proxy),
+        Err(Missing::Method { allowed, format }) => {
+            let error = ClientError::new(405, "method_not_allowed", format!("{path} takes {allowed}"));
+            let mut response = reply::error(format, &error, &id, None);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            response
+        }
+        Err(Missing::Path) => {
+            let (method, path) = (request.method(), bounded(&path, 200));
+            let message = format!("no such endpoint: {method} {path}; there are {ENDPOINTS}");
             reply::error(Format::Chat, &ClientError::new(404, "unknown_endpoint", message), &id, None)
         }
     };
@@ -59,6 +71,32 @@ pub async fn handle(proxy: Arc<Proxy>, request: Request<Incoming>) -> Response<B
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// What Google's URLs say that other formats say in the body.
+struct SaidByUrl {
+    model: String,
+    stream: bool,
+}
+
+impl SaidByUrl {
+    /// The body with those members in front, as the other formats have them.
+    fn join(&self, body: &Bytes) -> Result<Bytes, ClientError> {
+        let text = body.trim_ascii_start();
+        let Some(rest) = text.strip_prefix(b"{") else {
+            return Err(BadRequest::new("", "the body is not a JSON object").into());
+        };
+        let comma = if rest.trim_ascii_start().starts_with(b"}") { "" } else { "," };
+        let model = serde_json::Value::from(self.model.as_str());
+        let mut out = format!("{{\"model\":{model},\"stream\":{}{comma}", self.stream).into_bytes();
+        out.extend_from_slice(rest);
+        Ok(out.into())
+    }
+}
+
+/// A path segment; what is no escape stays as it is.
+fn percent_decoded(segment: &str) -> String {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 pub fn readiness(proxy: &Proxy) -> Response<Body> {
@@ -69,28 +107,40 @@ pub fn readiness(proxy: &Proxy) -> Response<Body> {
     }
 }
 
-fn wrong_method(id: &str, path: &str, allowed: &'static str) -> Response<Body> {
-    let error = ClientError::new(405, "method_not_allowed", format!("{path} takes {allowed}"));
-    let mut response = reply::error(format_of(path), &error, id, None);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn format_of(path: &str) -> Format {
-    if path == "/v1/messages" { Format::Messages } else { Format::Chat }
-}
-
-/// `GET /v1/models`, in the format of the SDK that asks: Anthropic's sends its version header.
-fn models(proxy: &Proxy, headers: &HeaderMap, id: &str) -> Response<Body> {
-    let format = if headers.contains_key("anthropic-version") { Format::Messages } else { Format::Chat };
+/// The list of models, or one of them, in the format of the SDK that asks: Anthropic's sends its version header.
+fn models(
+    proxy: &Proxy,
+    format: Option<Format>,
+    only: Option<&str>,
+    headers: &HeaderMap,
+    id: &str,
+) -> Response<Body> {
+    let of_sdk = || match headers.contains_key("anthropic-version") {
+        true => Format::Messages,
+        false => Format::Chat,
+    };
+    let format = format.unwrap_or_else(of_sdk);
     let listing = configured(proxy).and_then(|runtime| {
         authenticate(&runtime, headers)?;
-        Ok(format.dialect().encode_models(&runtime.model_names(), unix_now()))
+        let names = runtime.model_names();
+        let Some(model) = only else { return Ok(format.dialect().encode_models(&names, unix_now())) };
+        if runtime.route(model).is_none() {
+            return Err(unknown_model(&runtime, model));
+        }
+        let list = format.dialect().encode_models(&[model], unix_now());
+        Ok(first_of(&list).unwrap_or(list))
     });
     match listing {
         Ok(body) => reply::json(StatusCode::OK, body),
         Err(exit) => reply::error(format, &exit.error, id, exit.wait),
     }
+}
+
+/// The one entry of a listing that has one.
+fn first_of(list: &[u8]) -> Option<Vec<u8>> {
+    let list: serde_json::Value = serde_json::from_slice(list).ok()?;
+    let entries = list.get("data").or_else(|| list.get("models"))?;
+    Some(entries.get(0)?.to_string().into_bytes())
 }
 
 /// A request that ends without an answer of a target.
@@ -120,25 +170,27 @@ struct Found {
     deadline: Instant,
 }
 
-async fn generate(
+async fn serve(
     proxy: &Arc<Proxy>,
-    format: Format,
+    ask: Ask,
+    said: Option<SaidByUrl>,
     request: Request<Incoming>,
     id: &str,
 ) -> Response<Body> {
     let mut meter = Meter::start(proxy.metrics.clone());
-    match find_answer(proxy, format, request, id, &mut meter).await {
+    match find_answer(proxy, ask, said, request, id, &mut meter).await {
         Ok(found) => deliver(found, meter),
         Err(exit) => {
             meter.end(exit.outcome);
-            refuse(format, &exit, id)
+            refuse(ask.format(), &exit, id)
         }
     }
 }
 
 async fn find_answer(
     proxy: &Arc<Proxy>,
-    format: Format,
+    ask: Ask,
+    said: Option<SaidByUrl>,
     request: Request<Incoming>,
     id: &str,
     meter: &mut Meter,
@@ -147,8 +199,12 @@ async fn find_answer(
     let runtime = configured(proxy)?;
     authenticate(&runtime, request.headers())?;
     let (head, body) = request.into_parts();
-    let body = read_request(proxy, &head.headers, body).await?;
+    let original = read_request(proxy, &head.headers, body).await?;
     meter.request_read();
+    let body = match &said {
+        Some(said) => said.join(&original)?,
+        None => original.clone(),
+    };
     let envelope = Envelope::parse(&body).map_err(ClientError::from)?;
     let route =
         runtime.route(&envelope.model).cloned().ok_or_else(|| unknown_model(&runtime, &envelope.model))?;
@@ -159,16 +215,8 @@ async fn find_answer(
         created: unix_now(),
         include_usage: envelope.include_usage(),
     };
-    let job = Job {
-        format,
-        body: &body,
-        envelope: &envelope,
-        headers: &head.headers,
-        reply,
-        route: &route,
-        max_answer_bytes: proxy.settings.max_answer_bytes,
-        decoded: OnceLock::new(),
-    };
+    let bodies = (&body, &original);
+    let job = Job::new(ask, bodies, &envelope, &head.headers, reply, &route, proxy.settings.max_answer_bytes);
     try_targets(&job, meter).await
 }
 
@@ -249,14 +297,14 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
             Ok(encoded) => encoded,
             Err(Unsendable::Bad(bad)) => return Err(ClientError::from(bad).into()),
             Err(Unsendable::Refused(refused)) => {
-                skipped.push(Skip::new(target, SkipReason::CannotTranslate, None, refused.to_string()));
+                skipped.push(Skip::new(target, SkipReason::CannotTranslate, None).because(refused));
                 continue;
             }
         };
         let permit = match Permit::ask(&target, Instant::now()) {
             Ok(permit) => permit,
             Err((reason, wait)) => {
-                skipped.push(Skip::new(target, reason, Some(wait), String::new()));
+                skipped.push(Skip::new(target, reason, Some(wait)));
                 continue;
             }
         };
@@ -315,7 +363,7 @@ fn queue(route: &Route) -> VecDeque<Arc<Candidate>> {
 fn attempt_deadline(job: &Job<'_>, deadline: Instant, tries: usize) -> Instant {
     let now = Instant::now();
     let left = deadline.saturating_duration_since(now);
-    if job.envelope.stream {
+    if job.is_stream() {
         now + job.route.first_token.min(left)
     } else {
         now + left / u32::try_from(tries.max(1)).unwrap_or(1)
@@ -327,13 +375,18 @@ struct Skip {
     target: Arc<Candidate>,
     reason: SkipReason,
     wait: Option<Duration>,
-    why: String,
+    /// What of the request it cannot do.
+    refused: Option<Refused>,
 }
 
 impl Skip {
-    fn new(target: Arc<Candidate>, reason: SkipReason, wait: Option<Duration>, why: String) -> Self {
+    fn new(target: Arc<Candidate>, reason: SkipReason, wait: Option<Duration>) -> Self {
         target.metrics.skip(reason);
-        Self { target, reason, wait, why }
+        Self { target, reason, wait, refused: None }
+    }
+
+    fn because(self, refused: Refused) -> Self {
+        Self { refused: Some(refused), ..self }
     }
 
     fn explain(&self) -> String {
@@ -345,7 +398,8 @@ impl Skip {
                 format!("not tried, the provider refused every key of the gateway; next try in {seconds} s")
             }
             SkipReason::CannotTranslate => {
-                format!("not tried, it cannot do what the request asks: {}", self.why)
+                let why = self.refused.as_ref().map(Refused::to_string).unwrap_or_default();
+                format!("not tried, it cannot do what the request asks: {why}")
             }
         }
     }
@@ -394,7 +448,10 @@ fn every_target_failed(
         }
         None if skipped.iter().any(|skip| skip.reason == SkipReason::CannotTranslate) => {
             let message = format!("no target can serve this request: {}", account.join("; "));
-            ClientError::new(400, "unsupported_by_every_target", message).into()
+            let mut error = ClientError::new(400, "unsupported_by_every_target", message);
+            error.param =
+                skipped.iter().find_map(|skip| skip.refused.as_ref()).map(|refused| refused.field.clone());
+            error.into()
         }
         None => {
             let resting =
@@ -453,11 +510,12 @@ fn deliver(found: Found, mut meter: Meter) -> Response<Body> {
         }
         AnswerBody::Stream(pump) => {
             meter.first_token();
+            let content_type = pump.format().dialect().framing().content_type();
             let live =
                 Live { pump, meter, target: target.clone(), route: route.clone(), deadline, ended: false };
             let mut response = Response::new(live.into_body());
             let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             // nginx and its kin would hold tokens back.
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));

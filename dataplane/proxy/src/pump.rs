@@ -7,17 +7,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use penstock_llm::sse::{Frame, Parser};
 use penstock_llm::{
-    Broken, ClientError, Event, FinishReason, Format, Ledger, Reply, StreamDecoder, StreamEncoder,
-    UpstreamError, Usage,
+    Broken, ClientError, Event, FinishReason, Format, Frame, Frames, Ledger, Reply, StreamDecoder,
+    StreamEncoder, UpstreamError, Usage,
 };
 
 /// Where events come from.
 pub enum Source {
     Wire {
         body: Incoming,
-        frames: Parser,
+        frames: Frames,
         decoder: Box<dyn StreamDecoder>,
     },
     /// Events, each after a pause; not `complete` where the stream is cut at its end.
@@ -81,6 +80,11 @@ impl Pump {
             meaningful: false,
             complete: false,
         }
+    }
+
+    /// The client's format.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Has something come that a person would call the beginning of an answer?

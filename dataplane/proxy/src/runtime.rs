@@ -5,17 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Uri;
+use http::uri::InvalidUri;
+use http::{HeaderName, Uri};
 use penstock_config as config;
-use penstock_config::{FailoverReason, Revision, Snapshot};
-use penstock_llm::provider::{self, Provider};
+use penstock_config::{FailoverReason, ParameterPolicy, Revision, Snapshot};
+use penstock_llm::catalogue::{self, Facts};
+use penstock_llm::provider::{self, Auth, Call, Provider, Site};
 use penstock_llm::simulated::{Behaviour, Failure};
+use penstock_llm::{Format, Upstream};
 
 use crate::auth::Callers;
+use crate::credentials::{AwsScope, CredentialBook, Scheme};
 use crate::health::{Breaker, HealthBook, KeyRing};
+use crate::job::Wire;
 use crate::metrics::{Metrics, TargetLabels, TargetMetrics};
 use crate::proxy::InvalidSnapshot;
 use crate::upstream::{Client, Clients};
+
+/// What outlives a change of configuration.
+pub struct Books {
+    pub health: HealthBook,
+    pub credentials: CredentialBook,
+}
 
 /// The configuration in force. A request loads it once and keeps it.
 pub struct Runtime {
@@ -38,6 +49,7 @@ pub struct Route {
     pub idle: Duration,
     pub total: Duration,
     pub client: Client,
+    pub parameter_policy: ParameterPolicy,
 }
 
 pub struct Target {
@@ -57,6 +69,10 @@ pub struct Candidate {
     pub model: String,
     /// The provider's own id for the model.
     pub upstream: String,
+    /// The catalogue's, with what the pool and the operator know better.
+    pub facts: Facts,
+    site: OwnedSite,
+    uris: Vec<(Wired, Uri)>,
     /// `pool/provider/model`, for `x-penstock-target` and messages.
     pub label: String,
     pub via: Via,
@@ -65,16 +81,65 @@ pub struct Candidate {
     pub metrics: TargetMetrics,
 }
 
+/// The owned form of [`Site`].
+struct OwnedSite {
+    endpoint: String,
+    region: Option<String>,
+    project: Option<String>,
+    api_version: Option<String>,
+}
+
+/// A call and the format that it is written in.
+type Wired = (Format, Call);
+
 /// How a candidate is reached.
 pub enum Via {
-    Http(Uri),
+    Http,
     Simulated { behaviour: Behaviour, ordinal: AtomicU64 },
 }
 
 impl Candidate {
+    /// What dialects must know of it.
+    pub fn upstream(&self) -> Upstream<'_> {
+        Upstream {
+            model: &self.upstream,
+            provider: self.provider,
+            facts: &self.facts,
+            site: self.site.borrow(),
+        }
+    }
+
+    /// Where this call goes; `None` where the provider has none.
+    pub fn uri(&self, format: Format, call: Call) -> Option<&Uri> {
+        self.uris.iter().find(|(wired, _)| *wired == (format, call)).map(|(_, uri)| uri)
+    }
+
+    pub fn uri_of(&self, wire: Wire, stream: bool) -> Option<&Uri> {
+        match wire {
+            Wire::Generate { format, .. } => self.uri(format, Call::Generate { stream }),
+            Wire::CountTokens(format) => self.uri(format, Call::CountTokens),
+            Wire::Embed { .. } => {
+                self.uris.iter().find(|((_, call), _)| *call == Call::Embed).map(|(_, uri)| uri)
+            }
+            Wire::Nothing => None,
+        }
+    }
+
     /// Numbers a simulated provider's requests, so that its failures spread evenly.
     pub fn next_ordinal(ordinal: &AtomicU64) -> u64 {
         ordinal.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl OwnedSite {
+    fn borrow(&self) -> Site<'_> {
+        let Self { endpoint, region, project, api_version } = self;
+        Site {
+            endpoint,
+            region: region.as_deref(),
+            project: project.as_deref(),
+            api_version: api_version.as_deref(),
+        }
     }
 }
 
@@ -82,7 +147,7 @@ impl Runtime {
     /// Fails when the snapshot is not one that the operator would compile: from a newer version, or damaged.
     pub fn build(
         snapshot: &Snapshot,
-        health: &mut HealthBook,
+        books: &mut Books,
         metrics: &Metrics,
         clients: &Clients,
     ) -> Result<Self, InvalidSnapshot> {
@@ -91,7 +156,7 @@ impl Runtime {
         let mut runtime =
             Self { revision: snapshot.revision(), callers, exact: HashMap::new(), prefixes: Vec::new() };
         for (name, route) in &snapshot.routes {
-            let built = Arc::new(build_route(name, route, snapshot, health, metrics, clients)?);
+            let built = Arc::new(build_route(name, route, snapshot, books, metrics, clients)?);
             for model in &route.models {
                 runtime.add_name(model, &built)?;
             }
@@ -171,11 +236,11 @@ fn build_route(
     name: &str,
     route: &config::Route,
     snapshot: &Snapshot,
-    health: &mut HealthBook,
+    books: &mut Books,
     metrics: &Metrics,
     clients: &Clients,
 ) -> Result<Route, InvalidSnapshot> {
-    let config::Route { models: _, rules, failover } = route;
+    let config::Route { models: _, rules, failover, parameter_policy } = route;
     let [rule] = rules.as_slice() else {
         return Err(InvalidSnapshot(format!(
             "routes.{name}.rules: expected one rule, found {}",
@@ -193,7 +258,7 @@ fn build_route(
         let candidates: Result<Vec<_>, _> = candidates
             .iter()
             .map(|c| {
-                build_candidate([name, rule_name, pool, model], c, pool_config, health, metrics).map(Arc::new)
+                build_candidate([name, rule_name, pool, model], c, pool_config, books, metrics).map(Arc::new)
             })
             .collect();
         built.push(Target { priority: *priority, weight: *weight, candidates: candidates? });
@@ -208,6 +273,7 @@ fn build_route(
         idle: Duration::from_millis(*idle_ms),
         total: Duration::from_millis(*total_ms),
         client: clients.get(*connect_ms),
+        parameter_policy: *parameter_policy,
     })
 }
 
@@ -215,43 +281,102 @@ fn build_candidate(
     [route, rule, pool_name, model]: [&str; 4],
     candidate: &config::Candidate,
     pool: &config::Pool,
-    health: &mut HealthBook,
+    books: &mut Books,
     metrics: &Metrics,
 ) -> Result<Candidate, InvalidSnapshot> {
-    let config::Candidate { provider: name, upstream } = candidate;
+    let config::Candidate { provider: name, upstream, facts } = candidate;
     let at = || format!("pools.{pool_name}.providers.{name}");
-    let config::Provider { name: _, r#type, endpoint, keys, simulated } = pool
+    let config::Provider { name: _, r#type, endpoint, region, project, api_version, keys, simulated } = pool
         .providers
         .iter()
         .find(|provider| provider.name == *name)
         .ok_or_else(|| InvalidSnapshot(format!("{} is missing", at())))?;
     let provider = provider::by_name(r#type)
         .ok_or_else(|| InvalidSnapshot(format!("{}.type: this proxy does not know {type}", at())))?;
-    let via = match (provider.format(), simulated) {
-        (Some(_), _) => Via::Http(
-            provider
-                .url(endpoint)
-                .parse()
-                .map_err(|e| InvalidSnapshot(format!("{}.endpoint: not a URL: {e}", at())))?,
-        ),
-        (None, Some(simulated)) => {
+    let site = OwnedSite {
+        endpoint: endpoint.clone(),
+        region: region.clone(),
+        project: project.clone(),
+        api_version: api_version.clone(),
+    };
+    let via = match (provider.formats(upstream), simulated) {
+        ([_, ..], _) => Via::Http,
+        ([], Some(simulated)) => {
             Via::Simulated { behaviour: behaviour(simulated), ordinal: AtomicU64::new(0) }
         }
-        (None, None) => return Err(InvalidSnapshot(format!("{}.simulated is missing", at()))),
+        ([], None) => return Err(InvalidSnapshot(format!("{}.simulated is missing", at()))),
     };
+    let uris = uris(provider, &site.borrow(), upstream)
+        .map_err(|error| InvalidSnapshot(format!("{}.endpoint: not a URL: {error}", at())))?;
+    let facts = facts_of(provider, upstream, facts)
+        .map_err(|error| InvalidSnapshot(format!("{}.facts of {model}: {error}", at())))?;
+    let scheme = scheme(provider.auth(), region.as_deref());
     let short_pool = pool_name.rsplit('/').next().unwrap_or(pool_name);
     Ok(Candidate {
         pool: pool_name.to_owned(),
         provider_name: name.clone(),
         provider,
         upstream: upstream.clone(),
+        facts,
+        site,
+        uris,
         label: format!("{short_pool}/{name}/{model}"),
         via,
-        keys: health.key_ring(pool_name, name, keys),
-        breaker: health.breaker(pool_name, name, model, pool.health, metrics.breaker(pool_name, name, model)),
+        keys: books
+            .health
+            .key_ring(pool_name, name, keys, |secret| books.credentials.authorizer(&scheme, secret)),
+        breaker: books.health.breaker(
+            pool_name,
+            name,
+            model,
+            pool.health,
+            metrics.breaker(pool_name, name, model),
+        ),
         metrics: metrics.target([route, rule, pool_name, name, provider.otel_name(), model]),
         model: model.to_owned(),
     })
+}
+
+/// How this provider wants its credentials.
+fn scheme(auth: Auth, region: Option<&str>) -> Scheme {
+    match auth {
+        Auth::Header { name, prefix } => Scheme::Header { name: HeaderName::from_static(name), prefix },
+        Auth::Aws { service } => Scheme::Aws(AwsScope {
+            service: service.to_owned(),
+            // Where the pool gives an endpoint and no region, AWS's first one signs.
+            region: region.unwrap_or("us-east-1").to_owned(),
+        }),
+        Auth::Google => Scheme::Google,
+        Auth::Ibm => Scheme::IbmIam { endpoint: None },
+        Auth::Azure => Scheme::AzureEntra,
+        // Nothing to send it in, and no key comes with it.
+        Auth::None => Scheme::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " },
+    }
+}
+
+/// Every URL that the provider has for this model.
+fn uris(provider: &dyn Provider, site: &Site<'_>, model: &str) -> Result<Vec<(Wired, Uri)>, InvalidUri> {
+    let calls =
+        [Call::Generate { stream: false }, Call::Generate { stream: true }, Call::Embed, Call::CountTokens];
+    let formats = provider.formats(model);
+    let wired = formats.iter().flat_map(|format| calls.map(|call| (*format, call)));
+    wired
+        .filter_map(|(format, call)| Some(((format, call), provider.url(site, model, format, call)?)))
+        .map(|(wired, url)| Ok((wired, url.parse()?)))
+        .collect()
+}
+
+/// The catalogue's facts of a model, with what is known better on top.
+fn facts_of(
+    provider: &dyn Provider,
+    model: &str,
+    better: &serde_json::Map<String, serde_json::Value>,
+) -> serde_json::Result<Facts> {
+    let mut facts = catalogue::find(&provider.key(), model).unwrap_or_default();
+    if !better.is_empty() {
+        facts.overlay(&serde_json::from_value(better.clone().into())?);
+    }
+    Ok(facts)
 }
 
 fn behaviour(simulated: &config::Simulated) -> Behaviour {

@@ -1,0 +1,158 @@
+//! May a request whose target speaks its own format keep its bytes?
+//!
+//! It may where nothing in it needs another word for this provider: no member of Penstock's own, none that the
+//! provider's quirks touch, no opaque reasoning state of another issuer. A look at names and bytes only, which may say
+//! no too often: the request is then decoded and written anew, and unknown members survive that too.
+
+use crate::dialect::{Format, Upstream};
+use crate::envelope::Envelope;
+use crate::message::Issuer;
+use crate::provider::{CallIds, Json, Quirks, ReasoningControl};
+
+/// Whether the body can go to this target as it is, but for the model's name and the request for usage.
+pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &Upstream<'_>) -> bool {
+    if envelope.has_escaped_member() || upstream.provider.amends(format) {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(body) else { return false };
+    // What our own carriers put into a history.
+    if text.contains("__ps1_") || text.contains("\"penstock:") {
+        return false;
+    }
+    let is_own = |name: &str| matches!(name, "thinking_mode" | "provider_options");
+    if envelope.members(body).any(is_own) {
+        return false;
+    }
+    match format {
+        Format::Chat => {
+            let quirks = upstream.provider.quirks(upstream.model);
+            !envelope.members(body).any(|name| touches(quirks, name))
+                && (quirks.stream_options || !envelope.stream)
+                && !has_foreign_history(quirks, text)
+                && !touches_inside(quirks, text)
+        }
+        // Signed by nobody, or by another than who reads it.
+        Format::Messages => {
+            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Anthropic);
+            is_home && !has_empty_signature(text)
+        }
+        _ => true,
+    }
+}
+
+/// Members of a chat request that this server wants otherwise.
+fn touches(quirks: &Quirks, name: &str) -> bool {
+    if quirks.refuses.contains(&name) || quirks.renames.iter().any(|(from, _)| *from == name) {
+        return true;
+    }
+    match name {
+        "max_tokens" | "max_completion_tokens" => name != quirks.limit && quirks.fixed_sampling,
+        "temperature" => quirks.fixed_sampling || quirks.max_temperature < 2.0,
+        "top_p" => quirks.fixed_sampling,
+        "top_k" => !quirks.takes_top_k,
+        "stop" => quirks.max_stops < 4,
+        "tool_choice" => {
+            quirks.required_choice != "required"
+                || !quirks.forced_choice
+                || !quirks.named_choice
+                || !quirks.forced_choice_with_reasoning
+        }
+        "response_format" => quirks.json != Json::Schema || !quirks.json_object,
+        "reasoning_effort" | "thinking" | "reasoning" | "enable_thinking" => !matches!(
+            (name, quirks.reasoning),
+            (_, ReasoningControl::None)
+                | ("reasoning_effort", ReasoningControl::Effort(_))
+                | ("thinking", ReasoningControl::ThinkingType)
+                | ("enable_thinking", ReasoningControl::EnableThinking)
+                | ("reasoning", ReasoningControl::ReasoningObject)
+        ),
+        "user" => quirks.max_user < 64,
+        _ => false,
+    }
+}
+
+fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
+    text.contains("\"reasoning_details\"")
+        || text.contains("\"extra_content\"")
+        || (!quirks.reasoning_history && text.contains("\"reasoning_content\""))
+        || (!quirks.cache_control && text.contains("\"cache_control\""))
+        || (quirks.call_ids != CallIds::Any && text.contains("\"tool_call"))
+        || (quirks.reasoning_member != "reasoning_content" && text.contains("\"reasoning_content\""))
+}
+
+/// Does something inside a message or a tool need another word? The names stand in many places: this asks for any.
+fn touches_inside(quirks: &Quirks, text: &str) -> bool {
+    (!quirks.participant_names && text.contains("\"name\""))
+        || (!quirks.strict_tools && text.contains("\"strict\""))
+        || (!quirks.text_lists && text.contains("\"text\""))
+}
+
+fn has_empty_signature(text: &str) -> bool {
+    text.split("\"signature\"").skip(1).any(|rest| {
+        let value = rest.trim_start().strip_prefix(':');
+        value.is_some_and(|value| value.trim_start().starts_with("\"\""))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider;
+
+    fn keeps(provider: &str, model: &str, body: &str) -> bool {
+        let provider = provider::by_name(provider).unwrap();
+        let upstream = Upstream::new(model, provider);
+        let format = provider.formats(model)[0];
+        keeps_bytes(&Envelope::parse(body.as_bytes()).unwrap(), body.as_bytes(), format, &upstream)
+    }
+
+    #[test]
+    fn what_a_provider_takes_stays_as_it_is() {
+        for (provider, model, body) in [
+            (
+                "OpenAI",
+                "gpt-4o",
+                r#"{"model":"m","messages":[],"max_tokens":1,"temperature":0.2,"seed":1,"new":1}"#,
+            ),
+            ("OpenAI", "gpt-5", r#"{"model":"m","messages":[],"max_completion_tokens":1}"#),
+            (
+                "OpenAICompatible",
+                "x",
+                r#"{"model":"m","messages":[{"role":"assistant","reasoning_content":"x"}]}"#,
+            ),
+            ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
+            ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
+        ] {
+            assert!(keeps(provider, model, body), "{provider} {body}");
+        }
+    }
+
+    #[test]
+    fn what_needs_another_word_is_written_anew() {
+        for (provider, model, body) in [
+            ("OpenAI", "gpt-4o", r#"{"model":"m","thinking_mode":true}"#),
+            ("OpenAI", "gpt-4o", r#"{"model":"m","thinking\u005fmode":true}"#),
+            ("OpenAI", "gpt-4o", r#"{"model":"m","provider_options":{}}"#),
+            ("OpenAI", "gpt-5", r#"{"model":"m","max_tokens":1}"#),
+            ("OpenAI", "gpt-5", r#"{"model":"m","temperature":0.1}"#),
+            ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"reasoning_details":[]}]}"#),
+            ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"tool_call_id":"call_1__ps1_e30"}]}"#),
+            ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[{"name":"ann"}]}"#),
+            ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","logit_bias":{"1":2}}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","seed":7}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","stream":true}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","tool_choice":"required"}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"content":[{"type":"text"}]}]}"#),
+            ("Watsonx", "ibm/granite-4-h-small", r#"{"model":"m","messages":[]}"#),
+            ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[{"signature": ""}]}"#),
+            (
+                "Anthropic",
+                "claude-opus-4-1",
+                r#"{"model":"m","messages":[{"signature": "penstock:gemini:x"}]}"#,
+            ),
+        ] {
+            assert!(!keeps(provider, model, body), "{provider} {body}");
+        }
+    }
+}

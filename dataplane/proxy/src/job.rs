@@ -1,0 +1,336 @@
+//! What a request asks, and what all attempts at it share: it is decoded once, and encoded for each target.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderMap;
+use penstock_config::ParameterPolicy;
+use penstock_llm::embed::{self, EmbedFormat, EmbedRequest, EmbedResponse};
+use penstock_llm::envelope::Envelope;
+use penstock_llm::field::Field;
+use penstock_llm::provider::Call;
+use penstock_llm::{
+    BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, UpstreamError, Usage, count,
+    passthrough, translate,
+};
+
+use crate::runtime::{Candidate, Route};
+
+/// What the client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// An answer, in this format.
+    Generate(Format),
+    /// Vectors, in OpenAI's format.
+    Embed,
+    /// The length of a prompt, in Anthropic's format.
+    CountTokens,
+}
+
+impl Ask {
+    /// The format that the client writes and reads, for errors too.
+    pub fn format(self) -> Format {
+        match self {
+            Self::Generate(format) => format,
+            Self::Embed => Format::Chat,
+            Self::CountTokens => Format::Messages,
+        }
+    }
+}
+
+/// What all attempts of a request share.
+pub struct Job<'a> {
+    pub ask: Ask,
+    pub body: &'a Bytes,
+    /// The body as it came, where `body` also holds what the URL said.
+    pub original: &'a Bytes,
+    pub envelope: &'a Envelope,
+    pub headers: &'a HeaderMap,
+    pub reply: Reply,
+    pub route: &'a Arc<Route>,
+    pub max_answer_bytes: usize,
+    /// Decoded when the first target of another format needs it.
+    decoded: OnceLock<Result<Decoded, BadRequest>>,
+}
+
+enum Decoded {
+    Generate(Box<Request>),
+    Embed(Box<EmbedRequest>),
+}
+
+/// The request cannot go to this target at all.
+pub enum Unsendable {
+    /// The request itself cannot be read.
+    Bad(BadRequest),
+    /// The provider has no way to do what the request needs.
+    Refused(Refused),
+}
+
+/// A request's bytes as a provider wants them, and how its answer is read.
+pub struct Encoded {
+    pub body: Bytes,
+    pub ledger: Ledger,
+    pub wire: Wire,
+}
+
+/// What goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A generation in this format; `as_it_is`: the answer is in the client's format and passes unchanged.
+    Generate {
+        format: Format,
+        as_it_is: bool,
+    },
+    Embed {
+        format: EmbedFormat,
+        as_it_is: bool,
+    },
+    CountTokens(Format),
+    /// Nothing: the gateway answers by itself.
+    Nothing,
+}
+
+impl Wire {
+    /// The format of errors, too.
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Generate { format, .. } | Self::CountTokens(format) => Some(format),
+            Self::Embed { format, .. } => Some(match format {
+                EmbedFormat::OpenAI => Format::Chat,
+                EmbedFormat::Gemini | EmbedFormat::Vertex => Format::Gemini,
+                EmbedFormat::Cohere => Format::Cohere,
+                EmbedFormat::Ollama => Format::Ollama,
+                EmbedFormat::Titan | EmbedFormat::BedrockCohere => Format::Converse,
+            }),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// A complete answer as the client gets it.
+pub struct Rendered {
+    pub bytes: Bytes,
+    pub usage: Usage,
+    pub ledger: Ledger,
+}
+
+impl<'a> Job<'a> {
+    pub fn new(
+        ask: Ask,
+        (body, original): (&'a Bytes, &'a Bytes),
+        envelope: &'a Envelope,
+        headers: &'a HeaderMap,
+        reply: Reply,
+        route: &'a Arc<Route>,
+        max_answer_bytes: usize,
+    ) -> Self {
+        let decoded = OnceLock::new();
+        Self { ask, body, original, envelope, headers, reply, route, max_answer_bytes, decoded }
+    }
+
+    pub fn format(&self) -> Format {
+        self.ask.format()
+    }
+
+    pub fn is_stream(&self) -> bool {
+        matches!(self.ask, Ask::Generate(_)) && self.envelope.stream
+    }
+
+    fn decoded(&self) -> Result<&Decoded, BadRequest> {
+        let decode = || {
+            Ok(match self.ask {
+                Ask::Embed => Decoded::Embed(Box::new(embed::decode_request(self.body)?)),
+                ask => Decoded::Generate(Box::new(ask.format().dialect().decode_request(self.body)?)),
+            })
+        };
+        self.decoded.get_or_init(decode).as_ref().map_err(Clone::clone)
+    }
+
+    /// The request, decoded; an embedding request is none.
+    pub fn request(&self) -> Result<&Request, BadRequest> {
+        match self.decoded()? {
+            Decoded::Generate(request) => Ok(request),
+            Decoded::Embed(_) => Err(BadRequest::new("", "this is no request for an answer")),
+        }
+    }
+
+    pub fn embed_request(&self) -> Result<&EmbedRequest, BadRequest> {
+        match self.decoded()? {
+            Decoded::Embed(request) => Ok(request),
+            Decoded::Generate(_) => Err(BadRequest::new("", "this is no request for embeddings")),
+        }
+    }
+
+    /// The request in the target's format.
+    pub fn encode(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
+        let encoded = match self.ask {
+            Ask::Generate(client) => self.encode_generation(client, target)?,
+            Ask::Embed => self.encode_embedding(target)?,
+            Ask::CountTokens => self.encode_count(target)?,
+        };
+        let dropped = encoded.ledger.dropped().next();
+        match (self.route.parameter_policy, dropped) {
+            (ParameterPolicy::Strict, Some(field)) => Err(Unsendable::Refused(Refused {
+                field: field.to_owned(),
+                message: format!(
+                    "provider {} ({}) has nothing like it, and the route's parameterPolicy is Strict; leave it out, or send the request to a route that has a provider with it",
+                    target.provider_name,
+                    target.provider.name()
+                ),
+            })),
+            _ => Ok(encoded),
+        }
+    }
+
+    fn encode_generation(&self, client: Format, target: &Candidate) -> Result<Encoded, Unsendable> {
+        let upstream = target.upstream();
+        let mut ledger = Ledger::new(client);
+        let Some(format) = target.provider.format_for(client, &target.upstream) else {
+            self.decoded().map_err(Unsendable::Bad)?;
+            return Ok(Encoded { body: Bytes::new(), ledger, wire: Wire::Nothing });
+        };
+        let same = format == client;
+        let body = if same && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream) {
+            match format {
+                // The model and the stream stand in the URL.
+                Format::Gemini => self.original.clone(),
+                _ => self.envelope.splice(self.body, &target.upstream, self.forces_usage()).into(),
+            }
+        } else {
+            let request = self.request().map_err(Unsendable::Bad)?;
+            translate::encode_request(request, format, &upstream, &mut ledger)
+                .map_err(Unsendable::Refused)?
+                .into()
+        };
+        // An answer that comes as a tool call in place of JSON has to be read.
+        let is_emulated = ledger.has(Field::ResponseFormat, Fate::Emulated);
+        let as_it_is = same && !is_emulated;
+        Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is } })
+    }
+
+    fn encode_embedding(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
+        let mut ledger = Ledger::new(Format::Chat);
+        if target.provider.formats(&target.upstream).is_empty() {
+            self.decoded().map_err(Unsendable::Bad)?;
+            return Ok(Encoded { body: Bytes::new(), ledger, wire: Wire::Nothing });
+        }
+        let format = target.provider.embed_format(&target.upstream).ok_or_else(|| {
+            Unsendable::Refused(Refused {
+                field: "model".into(),
+                message: format!("provider {} has no embeddings", target.provider_name),
+            })
+        })?;
+        let keeps = format == EmbedFormat::OpenAI
+            && !self.envelope.has_escaped_member()
+            && !self
+                .envelope
+                .members(self.body)
+                .any(|name| name == "provider_options" || name == "input_type");
+        let body = if keeps {
+            self.envelope.splice(self.body, &target.upstream, false)
+        } else {
+            let request = self.embed_request().map_err(Unsendable::Bad)?;
+            embed::encode_request(request, format, &target.upstream(), &mut ledger)
+                .map_err(Unsendable::Refused)?
+        };
+        let as_it_is = format == EmbedFormat::OpenAI;
+        Ok(Encoded { body: body.into(), ledger, wire: Wire::Embed { format, as_it_is } })
+    }
+
+    /// A provider without a counter gets an estimate of ours, disclosed.
+    fn encode_count(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
+        let mut ledger = Ledger::new(Format::Messages);
+        let format = target.provider.format_for(Format::Messages, &target.upstream);
+        let format = format.filter(|format| target.uri(*format, Call::CountTokens).is_some());
+        let Some(format) = format else {
+            self.decoded().map_err(Unsendable::Bad)?;
+            ledger.note(Field::TokenCount, Fate::Emulated);
+            return Ok(Encoded { body: Bytes::new(), ledger, wire: Wire::Nothing });
+        };
+        let upstream = target.upstream();
+        let body = if format == Format::Messages
+            && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream)
+        {
+            self.envelope.splice(self.body, &target.upstream, false)
+        } else {
+            let request = self.request().map_err(Unsendable::Bad)?;
+            count::encode_request(request, format, &upstream, &mut ledger).map_err(Unsendable::Refused)?
+        };
+        Ok(Encoded { body: body.into(), ledger, wire: Wire::CountTokens(format) })
+    }
+
+    /// OpenAI's formats report usage in a stream only when asked.
+    fn forces_usage(&self) -> bool {
+        matches!(self.ask, Ask::Generate(Format::Chat | Format::Completions)) && self.envelope.stream
+    }
+
+    /// Usage was asked for by us and not by the client: the chunk that carries nothing else is left out.
+    pub fn strips_usage(&self) -> bool {
+        self.forces_usage() && !self.envelope.include_usage()
+    }
+
+    /// A provider's complete answer as the client gets it.
+    pub fn render(
+        &self,
+        bytes: Bytes,
+        wire: Wire,
+        target: &Candidate,
+    ) -> Result<Result<Rendered, UpstreamError>, Broken> {
+        let mut ledger = Ledger::new(self.format());
+        let upstream = target.upstream();
+        let (bytes, usage) = match wire {
+            Wire::Generate { format, as_it_is } => {
+                let response = match format.dialect().decode_response(&bytes, &upstream)? {
+                    Ok(response) => response,
+                    Err(error) => return Ok(Err(error)),
+                };
+                let bytes = if as_it_is {
+                    bytes
+                } else {
+                    self.format().dialect().encode_response(&response, &self.reply, &mut ledger).into()
+                };
+                (bytes, response.usage)
+            }
+            Wire::Embed { as_it_is: true, .. } => {
+                let usage = embed::read_usage(&bytes);
+                (bytes, usage)
+            }
+            Wire::Embed { format, as_it_is: false } => {
+                let request = self.embed_request().map_err(|bad| Broken::Malformed(bad.message))?;
+                match embed::decode_response(&bytes, format, request)? {
+                    Ok(response) => self.render_vectors(&response, request),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            Wire::CountTokens(format) => match count::decode_response(&bytes, format)? {
+                Ok(tokens) => (count::encode_response(tokens).into(), Usage::default()),
+                Err(error) => return Ok(Err(error)),
+            },
+            Wire::Nothing => (bytes, Usage::default()),
+        };
+        Ok(Ok(Rendered { bytes, usage, ledger }))
+    }
+
+    fn render_vectors(&self, response: &EmbedResponse, request: &EmbedRequest) -> (Bytes, Usage) {
+        (embed::encode_response(response, request, &self.reply).into(), response.usage)
+    }
+
+    /// The answer of a target without a network to something that is not a generation.
+    pub fn render_by_itself(&self) -> Result<Rendered, BadRequest> {
+        let ledger = Ledger::new(self.format());
+        let (bytes, usage) = match self.ask {
+            Ask::Embed => {
+                let request = self.embed_request()?;
+                self.render_vectors(&embed::simulate(request), request)
+            }
+            _ => (count::encode_response(count::estimate(self.request()?)).into(), Usage::default()),
+        };
+        Ok(Rendered { bytes, usage, ledger })
+    }
+
+    /// How long the provider may stay silent between two pieces.
+    pub fn idle(&self) -> Duration {
+        self.route.idle
+    }
+}
