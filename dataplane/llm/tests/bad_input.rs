@@ -52,6 +52,40 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
             "thinking.type",
         ),
+        (Format::Converse, json!({}).to_string(), "messages"),
+        (Format::Converse, message(json!({"role": "user"})), "messages[0].content"),
+        (Format::Converse, message(json!({"role": "user", "content": "hi"})), "messages[0].content"),
+        (Format::Converse, message(json!({"role": "user", "content": [{}]})), "messages[0].content[0]"),
+        (
+            Format::Converse,
+            message(json!({"role": "user", "content": [{"text": 1}]})),
+            "messages[0].content[0].text",
+        ),
+        (
+            Format::Converse,
+            message(json!({"role": "user", "content": [{"image": {"format": "png"}}]})),
+            "messages[0].content[0].image.source",
+        ),
+        (
+            Format::Converse,
+            message(json!({"role": "user", "content": [{"toolResult": {"toolUseId": "a"}}]})),
+            "messages[0].content[0].toolResult.content",
+        ),
+        (
+            Format::Converse,
+            json!({"messages": [], "toolConfig": {"tools": [{"toolSpec": {"name": "f"}}]}}).to_string(),
+            "toolConfig.tools[0].toolSpec.inputSchema",
+        ),
+        (
+            Format::Converse,
+            json!({"messages": [], "toolConfig": {"tools": [], "toolChoice": {"none": {}}}}).to_string(),
+            "toolConfig.toolChoice",
+        ),
+        (
+            Format::Converse,
+            json!({"messages": [], "inferenceConfig": {"topP": "x"}}).to_string(),
+            "inferenceConfig.topP",
+        ),
     ] {
         let error = format.dialect().decode_request(body.as_bytes()).unwrap_err();
         assert_eq!(error.param, param, "{body}: {error}");
@@ -67,6 +101,11 @@ fn answers_that_are_none() {
         (Format::Chat, empty, Broken::Empty),
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+        (
+            Format::Converse,
+            json!({"output": {"message": {"content": [{"text": ""}]}}, "stopReason": "end_turn"}),
+            Broken::Empty,
+        ),
     ] {
         assert_eq!(
             format.dialect().decode_response(body.to_string().as_bytes(), &upstream_of(format)),
@@ -88,11 +127,15 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 2] = [Format::Chat, Format::Messages];
+const FORMATS: [Format; 3] = [Format::Chat, Format::Messages, Format::Converse];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
-    let name = if format == Format::Messages { "Anthropic" } else { "OpenAICompatible" };
+    let name = match format {
+        Format::Messages => "Anthropic",
+        Format::Converse => "Bedrock",
+        _ => "OpenAICompatible",
+    };
     Upstream::new("model", provider::by_name(name).unwrap())
 }
 
@@ -137,6 +180,41 @@ fn json_like() -> impl Strategy<Value = Value> {
         "schema",
         "properties",
         "required",
+        // Converse
+        "output",
+        "stopReason",
+        "image",
+        "document",
+        "format",
+        "bytes",
+        "s3Location",
+        "uri",
+        "toolUse",
+        "toolUseId",
+        "toolResult",
+        "status",
+        "reasoningContent",
+        "reasoningText",
+        "redactedContent",
+        "citationsContent",
+        "citations",
+        "citation",
+        "location",
+        "web",
+        "sourceContent",
+        "cachePoint",
+        "ttl",
+        "contentBlockIndex",
+        "start",
+        "metadata",
+        "inputTokens",
+        "cacheDetails",
+        "toolConfig",
+        "toolChoice",
+        "inferenceConfig",
+        "additionalModelRequestFields",
+        "outputConfig",
+        "textFormat",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -165,6 +243,12 @@ fn json_like() -> impl Strategy<Value = Value> {
         "stop",
         "{\"a\":1}",
         "é",
+        "server_tool_use",
+        "default",
+        "1h",
+        "s3://bucket/a.png",
+        "iVBORw==",
+        "malformed_tool_use",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -184,6 +268,17 @@ fn json_like() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+/// What frames of an event stream are called.
+const EVENTS: &[&str] = &[
+    "messageStart",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "contentBlockStop",
+    "messageStop",
+    "metadata",
+    "exception:throttlingException",
+];
 
 fn behaviour() -> Behaviour {
     Behaviour {
@@ -213,7 +308,7 @@ proptest! {
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
-            for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Bedrock"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
                 let target = provider.formats("x").first().unwrap().dialect();
@@ -244,13 +339,18 @@ proptest! {
         for format in FORMATS {
             let mut decoder = format.dialect().stream_decoder(&upstream_of(format));
             let mut events: Vec<Event> = Vec::new();
-            for (chunk, wrap, is_start) in &chunks {
+            for (i, (chunk, wrap, is_start)) in chunks.iter().enumerate() {
+                let event = match format {
+                    Format::Converse => Some(EVENTS[(i + chunk.to_string().len()) % EVENTS.len()].to_owned()),
+                    _ => name.clone(),
+                };
                 let chunk = match (wrap, is_start) {
                     (false, _) => chunk.clone(),
+                    (true, _) if format == Format::Converse => json!({"contentBlockIndex": 1, "start": chunk, "delta": chunk, "stopReason": chunk, "usage": chunk}),
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
                     (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
                 };
-                let frame = Frame { event: name.clone(), data: chunk.to_string(), raw: Default::default() };
+                let frame = Frame { event, data: chunk.to_string(), raw: Default::default() };
                 let _ = decoder.push(&frame, &mut events);
             }
             let _ = decoder.finish(&mut events);

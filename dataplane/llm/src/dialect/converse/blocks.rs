@@ -272,7 +272,7 @@ impl Blocks<'_> {
                     content.push(block);
                 } else {
                     self.note(Field::ResultPart, Fate::Emulated);
-                    content.push(json!({"text": "(in the message behind the results)"}));
+                    content.push(json!({"text": "(attached below)"}));
                     turn.rest.push(block);
                 }
             }

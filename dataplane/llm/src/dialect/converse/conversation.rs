@@ -26,11 +26,13 @@ pub(super) struct Turn {
     pub rest: Vec<Value>,
     /// Members that only this format has.
     extra: Map<String, Value>,
+    /// A message that only this format has.
+    own: Option<Value>,
 }
 
 impl Turn {
     fn new(role: Role) -> Self {
-        Self { role, results: Vec::new(), rest: Vec::new(), extra: Map::new() }
+        Self { role, results: Vec::new(), rest: Vec::new(), extra: Map::new(), own: None }
     }
 
     fn len(&self) -> usize {
@@ -38,7 +40,10 @@ impl Turn {
     }
 
     fn write(self) -> Value {
-        let Self { role, mut results, rest, extra } = self;
+        let Self { role, mut results, rest, extra, own } = self;
+        if let Some(own) = own {
+            return own;
+        }
         results.extend(rest);
         let role = match role {
             Role::User => "user",
@@ -84,9 +89,7 @@ impl Conversation {
             (parts.as_slice(), is_same)
             && value.get("role").is_some()
         {
-            let mut turn = Turn::new(*role);
-            turn.extra.clone_from(value.as_object().unwrap_or(&Map::new()));
-            self.turns.push(turn);
+            self.turns.push(Turn { own: Some(value.clone()), ..Turn::new(*role) });
             return Ok(());
         }
         let mut turn = match self.turns.pop_if(|last| last.role == *role && !is_same) {

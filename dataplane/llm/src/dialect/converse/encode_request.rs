@@ -60,7 +60,7 @@ pub(super) fn encode(
     let mut encoder =
         Encoder { request, upstream, is_same, ledger, out: Map::new(), model_fields: Map::new() };
 
-    let is_native = is_same || upstream.facts.json_schema == Some(true);
+    let is_native = is_same || tools::has_json_schema(upstream);
     if let Some(format) = response_format {
         encoder.response_format(format, is_native, offered.has_json_answer, &mut conversation.system);
     }

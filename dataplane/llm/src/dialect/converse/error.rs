@@ -98,7 +98,7 @@ fn classify(name: Option<&str>, status: Option<u16>, body: &Value) -> UpstreamEr
         message = report.message;
     }
     if let Some(original) = text("originalMessage").filter(|original| !message.contains(original)) {
-        message = format!("{message}: {original}");
+        message = format!("{message} ({original})");
     }
     let named = name.or_else(|| text("__type")).or_else(|| text("name")).map(type_name);
     let known = named.and_then(|name| TYPES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)));
@@ -282,7 +282,7 @@ mod tests {
         let quoted = r#"{"message":"failed","originalStatusCode":500,"originalMessage":"it broke"}"#;
         assert_eq!(
             read_event("exception:modelStreamErrorException", quoted).unwrap().message,
-            "failed: it broke"
+            "failed (it broke)"
         );
         assert_eq!(read_event("messageStart", "{}"), None);
     }

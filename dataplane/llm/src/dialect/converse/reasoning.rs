@@ -90,9 +90,7 @@ impl Asker<'_> {
                 Some(Style::Never | Style::Budget) => {}
                 Some(Style::Always) => self.drop(),
                 _ if !self.can_disable() => self.drop(),
-                None | Some(Style::Adaptive | Style::Effort | Style::Toggle) => {
-                    self.set("thinking", json!({"type": "disabled"}));
-                }
+                _ => self.set("thinking", json!({"type": "disabled"})),
             };
         }
         if let (true, Reasoning::Effort(effort)) = (self.is_same, reasoning) {
@@ -100,18 +98,21 @@ impl Asker<'_> {
             return;
         }
         let is_budget = match (style, reasoning) {
-            (Some(Style::Budget), _) | (None, Reasoning::Budget(_)) => true,
+            (Some(Style::Never), _) => return self.drop(),
+            (Some(Style::Always), Reasoning::On | Reasoning::Adaptive(None)) => return,
+            (Some(Style::Always), _) => return self.drop(),
             // The effort of its answer, beside a budget of thinking.
             (Some(Style::Effort), Reasoning::Effort(effort) | Reasoning::Adaptive(Some(effort))) => {
                 let effort = self.fit(effort, &["low", "medium", "high"]);
                 self.asked.effort = Some(effort);
                 return;
             }
-            (Some(Style::Effort), _) => true,
-            (Some(Style::Never), _) => return self.drop(),
-            (Some(Style::Always), Reasoning::On | Reasoning::Adaptive(None)) => return,
-            (Some(Style::Always), _) => return self.drop(),
-            _ => false,
+            (Some(Style::Budget | Style::Effort), _) => true,
+            // Some take a budget still.
+            (Some(Style::Adaptive), Reasoning::Budget(_)) => {
+                self.facts.reasoning.as_ref().is_some_and(|it| it.min_budget.is_some())
+            }
+            (_, reasoning) => matches!(reasoning, Reasoning::Budget(_)),
         };
         // A forced call and thinking exclude each other, and the call is what the client relies on.
         if !self.is_same && (self.is_forced() || is_budget && !self.tool_loop_is_signed()) {

@@ -110,7 +110,7 @@ impl Tools<'_> {
     fn json_answer(&self) -> Option<Tool> {
         let format = self.request.response_format.as_ref()?;
         let facts = self.upstream.facts;
-        let is_native = facts.json_schema == Some(true) || self.is_same_format();
+        let is_native = has_json_schema(self.upstream) || self.is_same_format();
         let is_call = matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
         if is_native || is_call || self.is_free || facts.tools == Some(false) || !self.can_force() {
             return None;
@@ -152,8 +152,7 @@ impl Tools<'_> {
         let strict = match tool.strict {
             Some(true) if !is_same => {
                 let schema = tool.parameters.as_ref().map(schema::adapt);
-                let fits = self.upstream.facts.json_schema == Some(true)
-                    && schema.is_some_and(|(_, changed)| !changed);
+                let fits = has_json_schema(self.upstream) && schema.is_some_and(|(_, changed)| !changed);
                 if !fits {
                     self.note(Field::ToolStrict, Fate::Dropped);
                 }
@@ -178,6 +177,11 @@ impl Tools<'_> {
         }
         Ok(())
     }
+}
+
+/// Nova has no structured output of its own, whatever catalogues say of it: they count a tool that stands for it.
+pub(super) fn has_json_schema(upstream: &Upstream<'_>) -> bool {
+    upstream.facts.json_schema == Some(true) && vendor(upstream.model) != Some(Vendor::Amazon)
 }
 
 fn spec(tool: &Tool, strict: Option<bool>) -> Value {
