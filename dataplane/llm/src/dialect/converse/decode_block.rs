@@ -142,10 +142,7 @@ fn reasoning(value: &Value, issuer: Option<Issuer>) -> Option<Part> {
 
 /// A signature as it stands in an answer or a history.
 pub(super) fn signed(text: &str, issuer: Option<Issuer>) -> Option<Signature> {
-    match issuer.unwrap_or(Issuer::Bedrock) {
-        Issuer::Anthropic => carrier::untag(text, Issuer::Anthropic),
-        issuer => Some(Signature { issuer, value: text.to_owned() }),
-    }
+    carrier::untag(text, issuer.unwrap_or(Issuer::Bedrock))
 }
 
 fn cited(value: &Value, out: &mut Vec<Part>) {

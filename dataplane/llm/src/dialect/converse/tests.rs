@@ -2,8 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::Converse;
+use crate::catalogue::{Facts, Modalities, Sampling};
 use crate::dialect::{Dialect, Format, Reply, Upstream};
-use crate::error::{Broken, ClientError, ErrorKind};
+use crate::error::{Broken, ClientError, ErrorKind, Refused};
 use crate::framing::Frame;
 use crate::ledger::Ledger;
 use crate::message::{
@@ -432,4 +433,130 @@ fn a_stream_without_a_reason_is_cut() {
     decoder.push(&frame("metadata", json!({"usage": {"inputTokens": 1}})), &mut out).unwrap();
     assert!(!decoder.is_done());
     assert_eq!(decoder.finish(&mut out), Err(Broken::Cut));
+}
+
+/// Ledger and body of a plain request with one more member.
+fn sent(model: &str, facts: &Facts, change: impl FnOnce(&mut Request)) -> Result<(String, Value), Refused> {
+    let mut request = Request {
+        messages: vec![Message::new(Role::User, vec![Part::text("hi")])],
+        origin: Some(Format::Chat),
+        ..Request::default()
+    };
+    change(&mut request);
+    let upstream = Upstream { facts, ..Upstream::new(model, provider::by_name("Bedrock").unwrap()) };
+    let mut ledger = Ledger::new(Format::Chat);
+    let body = Converse.encode_request(&request, &upstream, &mut ledger)?;
+    Ok((ledger.to_string(), serde_json::from_slice(&body).unwrap()))
+}
+
+#[test]
+fn every_member_has_its_place_or_a_note() {
+    type Change = fn(&mut Request);
+    const NOVA: &str = "amazon.nova-lite-v1:0";
+    const OTHER: &str = "mistral.mistral-large-3-675b-instruct";
+    let table: &[(&str, Change, &str, Value)] = &[
+        // Model, member, ledger, what it adds to the body.
+        (CLAUDE, |it| it.top_k = Some(5), "", json!({"additionalModelRequestFields": {"top_k": 5}})),
+        (
+            NOVA,
+            |it| it.top_k = Some(5),
+            "",
+            json!({"additionalModelRequestFields": {"inferenceConfig": {"topK": 5}}}),
+        ),
+        (
+            "cohere.command-r-v1:0",
+            |it| it.top_k = Some(5),
+            "",
+            json!({"additionalModelRequestFields": {"k": 5}}),
+        ),
+        (OTHER, |it| it.top_k = Some(5), "top_k=dropped", json!({})),
+        (
+            OTHER,
+            |it| it.max_tokens = Some(0),
+            "max_tokens=clamped",
+            json!({"inferenceConfig": {"maxTokens": 1}}),
+        ),
+        (
+            OTHER,
+            |it| it.temperature = Some(2.0),
+            "temperature=clamped",
+            json!({"inferenceConfig": {"temperature": 1.0}}),
+        ),
+        (OTHER, |it| it.top_p = Some(0.5), "", json!({"inferenceConfig": {"topP": 0.5}})),
+        (
+            OTHER,
+            |it| it.stop = vec!["\n".into(), "".into()],
+            "stop=dropped",
+            json!({"inferenceConfig": {"stopSequences": ["\n"]}}),
+        ),
+        (OTHER, |it| it.user = Some("u".into()), "user=dropped", json!({})),
+        (OTHER, |it| it.n = Some(2), "n=dropped", json!({})),
+        (OTHER, |it| it.n = Some(1), "", json!({})),
+        (OTHER, |it| it.seed = Some(7), "seed=dropped", json!({})),
+        (OTHER, |it| it.presence_penalty = Some(0.5), "presence_penalty=dropped", json!({})),
+        (OTHER, |it| it.frequency_penalty = Some(0.5), "frequency_penalty=dropped", json!({})),
+        (OTHER, |it| it.logit_bias = Some(json!({"1": 2})), "logit_bias=dropped", json!({})),
+        (OTHER, |it| it.logprobs = Some(true), "logprobs=dropped", json!({})),
+        (OTHER, |it| it.top_logprobs = Some(2), "top_logprobs=dropped", json!({})),
+        (OTHER, |it| it.verbosity = Some("low".into()), "verbosity=dropped", json!({})),
+        (OTHER, |it| it.parallel_tool_calls = Some(false), "parallel_tool_calls=dropped", json!({})),
+        (OTHER, |it| it.service_tier = Some("auto".into()), "", json!({})),
+        (OTHER, |it| it.service_tier = Some("flex".into()), "", json!({"serviceTier": {"type": "flex"}})),
+        (
+            OTHER,
+            |it| it.service_tier = Some("standard_only".into()),
+            "service_tier=emulated",
+            json!({"serviceTier": {"type": "default"}}),
+        ),
+        (OTHER, |it| it.service_tier = Some("scale".into()), "service_tier=dropped", json!({})),
+        (
+            OTHER,
+            |it| it.metadata = json!({"team": "a", "é": 1}).as_object().cloned(),
+            "metadata=clamped",
+            json!({"requestMetadata": {"team": "a", "_": "1"}}),
+        ),
+        (
+            OTHER,
+            |it| it.extra = json!({"store": true, "x": 1}).as_object().cloned().unwrap(),
+            "store=dropped, other=dropped",
+            json!({}),
+        ),
+    ];
+    let (_, plain) = sent(OTHER, &Facts::UNKNOWN, |_| {}).unwrap();
+    for (i, (model, change, ledger, added)) in table.iter().enumerate() {
+        let mut wanted = plain.clone();
+        wanted.as_object_mut().unwrap().extend(added.as_object().unwrap().clone());
+        assert_eq!(sent(model, &Facts::UNKNOWN, change), Ok(((*ledger).to_owned(), wanted)), "row {i}");
+    }
+}
+
+#[test]
+fn what_a_model_cannot_read_is_refused() {
+    let facts = Facts { input: Some(Modalities { text: true, ..Modalities::default() }), ..Facts::UNKNOWN };
+    let bytes =
+        |media_type: &str| Media::Base64 { media_type: media_type.into(), data: "AA==".into(), detail: None };
+    for (body, is_refused) in [
+        (PartBody::Image(bytes("image/png")), true),
+        (PartBody::Audio(bytes("audio/wav")), true),
+        (PartBody::Video(bytes("video/mp4")), true),
+        // Bedrock reads documents for every model.
+        (PartBody::Document { media: bytes("application/pdf"), name: None }, false),
+    ] {
+        let add = |request: &mut Request| request.messages[0].parts.push(body.clone().into());
+        assert_eq!(sent(CLAUDE, &facts, add).is_err(), is_refused, "{body:?}");
+        assert!(sent(CLAUDE, &Facts::UNKNOWN, add).is_ok());
+    }
+}
+
+#[test]
+fn a_limit_of_the_model_bounds_the_answer() {
+    let facts = Facts { max_output: Some(100), sampling: Some(Sampling::Refused), ..Facts::UNKNOWN };
+    let change = |request: &mut Request| {
+        request.max_tokens = Some(200);
+        request.temperature = Some(1.0);
+        request.top_p = Some(0.99);
+    };
+    let (ledger, body) = sent(CLAUDE, &facts, change).unwrap();
+    assert_eq!(ledger, "max_tokens=clamped, top_p=dropped");
+    assert_eq!(body["inferenceConfig"], json!({"maxTokens": 100}));
 }
