@@ -2,6 +2,7 @@
 
 use super::{Auth, Call, Provider, Site, join};
 use crate::Format;
+use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 
 #[derive(Debug)]
@@ -24,6 +25,15 @@ impl Provider for Bedrock {
         &[Format::Converse]
     }
 
+    /// Amazon's other models that embed, Nova's, have a body of their own.
+    fn embed_format(&self, model: &str) -> Option<EmbedFormat> {
+        match vendor(model)? {
+            Vendor::Amazon if model.contains("titan-embed-text") => Some(EmbedFormat::Titan),
+            Vendor::Cohere if model.contains("cohere.embed") => Some(EmbedFormat::BedrockCohere),
+            _ => None,
+        }
+    }
+
     fn default_endpoint(&self) -> Option<&'static str> {
         Some("https://bedrock-runtime.{region}.amazonaws.com")
     }
@@ -33,7 +43,10 @@ impl Provider for Bedrock {
             Call::Generate { stream: false } => "converse",
             Call::Generate { stream: true } => "converse-stream",
             Call::CountTokens => "count-tokens",
-            Call::Embed => "invoke",
+            Call::Embed => {
+                self.embed_format(model)?;
+                "invoke"
+            }
         };
         Some(join(site.endpoint, &format!("/model/{}/{operation}", escape(model))))
     }
@@ -156,7 +169,8 @@ mod tests {
             ("amazon.nova-lite-v1:0", Call::Generate { stream: false }, "amazon.nova-lite-v1%3A0/converse"),
             ("x", Call::Generate { stream: true }, "x/converse-stream"),
             ("x", Call::CountTokens, "x/count-tokens"),
-            ("x", Call::Embed, "x/invoke"),
+            ("amazon.titan-embed-text-v2:0", Call::Embed, "amazon.titan-embed-text-v2%3A0/invoke"),
+            ("us.cohere.embed-v4:0", Call::Embed, "us.cohere.embed-v4%3A0/invoke"),
             (
                 "arn:aws:bedrock:eu-west-1:1:inference-profile/é",
                 Call::Generate { stream: false },
@@ -165,5 +179,6 @@ mod tests {
         ] {
             assert_eq!(url(model, call), format!("{base}/{want}"));
         }
+        assert_eq!(Bedrock.url(&site, "amazon.nova-lite-v1:0", Format::Converse, Call::Embed), None);
     }
 }

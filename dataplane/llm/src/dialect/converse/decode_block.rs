@@ -56,7 +56,10 @@ fn block(path: String, item: Map<String, Value>, issuer: Option<Issuer>, out: &m
         "toolUse" => tool_use(Fields::of(value.clone(), path)?)?,
         "toolResult" => tool_result(Fields::of(value.clone(), path)?, issuer)?,
         "reasoningContent" => reasoning(value, issuer),
-        "citationsContent" => return Ok(cited(value, out)),
+        "citationsContent" => {
+            cited(value, out);
+            return Ok(());
+        }
         _ => None,
     };
     out.push(part.unwrap_or_else(whole));
