@@ -86,6 +86,58 @@ fn requests_name_the_field() {
             json!({"messages": [], "inferenceConfig": {"topP": "x"}}).to_string(),
             "inferenceConfig.topP",
         ),
+        (Format::Cohere, json!({"model": "m"}).to_string(), "messages"),
+        (Format::Cohere, message(json!({"role": "chatbot"})), "messages[0].role"),
+        (
+            Format::Cohere,
+            message(json!({"role": "user", "content": [{"type": "image_url", "image_url": {}}]})),
+            "messages[0].content[0].image_url.url",
+        ),
+        (Format::Cohere, message(json!({"role": "tool", "content": "x"})), "messages[0].tool_call_id"),
+        (
+            Format::Cohere,
+            message(json!({"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]})),
+            "messages[0].tool_calls[0].function.name",
+        ),
+        (
+            Format::Cohere,
+            json!({"model": "m", "messages": [], "tool_choice": "AUTO"}).to_string(),
+            "tool_choice",
+        ),
+        (
+            Format::Cohere,
+            json!({"model": "m", "messages": [], "response_format": {"type": "xml"}}).to_string(),
+            "response_format.type",
+        ),
+        (
+            Format::Cohere,
+            json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
+            "thinking.type",
+        ),
+        (Format::Cohere, json!({"model": "m", "messages": [], "p": "high"}).to_string(), "p"),
+        (Format::Cohere, json!({"model": "m", "messages": [], "seed": -1}).to_string(), "seed"),
+        (Format::Ollama, json!({"model": "m"}).to_string(), "messages"),
+        (Format::Ollama, message(json!({"role": "user", "content": []})), "messages[0].content"),
+        (Format::Ollama, message(json!({"role": "user", "images": [1]})), "messages[0].images[0]"),
+        (
+            Format::Ollama,
+            message(
+                json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": []}}]}),
+            ),
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        (
+            Format::Ollama,
+            json!({"model": "m", "messages": [], "options": {"temperature": "hot"}}).to_string(),
+            "options.temperature",
+        ),
+        (
+            Format::Ollama,
+            json!({"model": "m", "messages": [], "options": {"stop": [1]}}).to_string(),
+            "options.stop[0]",
+        ),
+        (Format::Ollama, json!({"model": "m", "messages": [], "format": "xml"}).to_string(), "format"),
+        (Format::Ollama, json!({"model": "m", "messages": [], "think": 1}).to_string(), "think"),
     ] {
         let error = format.dialect().decode_request(body.as_bytes()).unwrap_err();
         assert_eq!(error.param, param, "{body}: {error}");
@@ -104,6 +156,12 @@ fn answers_that_are_none() {
         (
             Format::Converse,
             json!({"output": {"message": {"content": [{"text": ""}]}}, "stopReason": "end_turn"}),
+            Broken::Empty,
+        ),
+        (Format::Cohere, json!({"message": {"content": []}, "finish_reason": "COMPLETE"}), Broken::Empty),
+        (
+            Format::Ollama,
+            json!({"message": {"content": ""}, "done": true, "done_reason": "stop"}),
             Broken::Empty,
         ),
     ] {
@@ -127,13 +185,16 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 3] = [Format::Chat, Format::Messages, Format::Converse];
+const FORMATS: [Format; 5] =
+    [Format::Chat, Format::Messages, Format::Converse, Format::Cohere, Format::Ollama];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
     let name = match format {
         Format::Messages => "Anthropic",
         Format::Converse => "Bedrock",
+        Format::Cohere => "Cohere",
+        Format::Ollama => "Ollama",
         _ => "OpenAICompatible",
     };
     Upstream::new("model", provider::by_name(name).unwrap())
@@ -215,6 +276,33 @@ fn json_like() -> impl Strategy<Value = Value> {
         "additionalModelRequestFields",
         "outputConfig",
         "textFormat",
+        // Cohere
+        "message-start",
+        "tool_plan",
+        "citations",
+        "sources",
+        "document",
+        "data",
+        "start",
+        "end",
+        "content_index",
+        "logprobs",
+        "tokens",
+        "input_tokens",
+        "cached_tokens",
+        "strict_tools",
+        "token_budget",
+        // Ollama
+        "options",
+        "images",
+        "think",
+        "format",
+        "tool_name",
+        "created_at",
+        "done",
+        "done_reason",
+        "token",
+        "logprob",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -249,6 +337,19 @@ fn json_like() -> impl Strategy<Value = Value> {
         "s3://bucket/a.png",
         "iVBORw==",
         "malformed_tool_use",
+        "message-start",
+        "content-start",
+        "content-delta",
+        "tool-plan-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "tool-call-end",
+        "citation-start",
+        "message-end",
+        "TOOL_CALL",
+        "ERROR",
+        "document",
+        "2026-01-02T03:04:05.6Z",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -279,6 +380,20 @@ const EVENTS: &[&str] = &[
     "metadata",
     "exception:throttlingException",
 ];
+/// An event whose kind is the chunk's own, or any.
+fn cohere_event(chunk: &Value) -> Value {
+    const KINDS: &[&str] = &[
+        "content-start",
+        "content-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "citation-start",
+        "message-end",
+    ];
+    let kind = KINDS[chunk.to_string().len() % KINDS.len()];
+    let message = json!({"content": chunk, "tool_calls": chunk, "citations": chunk});
+    json!({"type": kind, "index": chunk["index"], "delta": {"message": message, "usage": chunk, "finish_reason": "TOOL_CALL"}})
+}
 
 fn behaviour() -> Behaviour {
     Behaviour {
@@ -308,7 +423,7 @@ proptest! {
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
-            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Bedrock"] {
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Bedrock", "Cohere", "Ollama"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
                 let target = provider.formats("x").first().unwrap().dialect();
@@ -345,6 +460,8 @@ proptest! {
                     _ => name.clone(),
                 };
                 let chunk = match (wrap, is_start) {
+                    (true, _) if format == Format::Cohere => cohere_event(chunk),
+                    (true, _) if format == Format::Ollama => json!({"message": chunk, "done": is_start}),
                     (false, _) => chunk.clone(),
                     (true, _) if format == Format::Converse => json!({"contentBlockIndex": 1, "start": chunk, "delta": chunk, "stopReason": chunk, "usage": chunk}),
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),

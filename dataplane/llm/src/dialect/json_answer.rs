@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dialect::StreamDecoder;
+use crate::dialect::{StreamDecoder, instructions};
 use crate::error::Broken;
 use crate::framing::Frame;
 use crate::message::{Event, FinishReason, Part, PartBody, Response, ResponseFormat, Tool};
@@ -39,13 +39,10 @@ pub(super) fn tool(format: &ResponseFormat) -> Option<Tool> {
 pub(super) fn instruction(format: &ResponseFormat) -> Option<String> {
     match format {
         ResponseFormat::Text => None,
-        ResponseFormat::JsonObject => {
-            Some("Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned())
+        ResponseFormat::JsonObject => Some(instructions::JSON_OBJECT.to_owned()),
+        ResponseFormat::JsonSchema { name: _, schema, strict: _, description: _ } => {
+            Some(instructions::json_schema(schema))
         }
-        ResponseFormat::JsonSchema { name: _, schema, strict: _, description: _ } => Some(format!(
-            "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code fence.\n\
-             {schema}"
-        )),
     }
 }
 

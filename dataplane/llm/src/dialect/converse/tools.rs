@@ -211,13 +211,19 @@ fn stand_in(name: &str) -> Value {
     json!({"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}})
 }
 
-/// Names of the tools that were called so far.
+/// Names of the tools that were called so far; a result without its call has none.
 fn called(request: &Request) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
+    let mut has_results = false;
     for part in request.messages.iter().flat_map(|message| &message.parts) {
-        if let PartBody::ToolCall(call) = &part.body {
-            names.insert(ids::fit_name(&call.name));
+        match &part.body {
+            PartBody::ToolCall(call) => drop(names.insert(ids::fit_name(&call.name))),
+            PartBody::ToolResult { .. } => has_results = true,
+            _ => {}
         }
+    }
+    if names.is_empty() && has_results {
+        names.insert("unknown".to_owned());
     }
     names
 }
