@@ -285,8 +285,4 @@ fn rules(body: &Value, problems: &mut Vec<String>) {
         Some("enabled" | "adaptive")
     );
     problem(thinks && !choice.is_empty(), "thinking with a forced call");
-    if let Some(name) = choice.get("tool").map(|tool| &tool["name"]) {
-        let is_listed = list(&config["tools"]).iter().any(|tool| &tool["toolSpec"]["name"] == name);
-        problem(!is_listed, "the forced tool is not listed");
-    }
 }
