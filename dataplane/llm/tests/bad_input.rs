@@ -74,6 +74,40 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
             "thinking.type",
         ),
+        (Format::Converse, json!({}).to_string(), "messages"),
+        (Format::Converse, message(json!({"role": "user"})), "messages[0].content"),
+        (Format::Converse, message(json!({"role": "user", "content": "hi"})), "messages[0].content"),
+        (Format::Converse, message(json!({"role": "user", "content": [{}]})), "messages[0].content[0]"),
+        (
+            Format::Converse,
+            message(json!({"role": "user", "content": [{"text": 1}]})),
+            "messages[0].content[0].text",
+        ),
+        (
+            Format::Converse,
+            message(json!({"role": "user", "content": [{"image": {"format": "png"}}]})),
+            "messages[0].content[0].image.source",
+        ),
+        (
+            Format::Converse,
+            message(json!({"role": "user", "content": [{"toolResult": {"toolUseId": "a"}}]})),
+            "messages[0].content[0].toolResult.content",
+        ),
+        (
+            Format::Converse,
+            json!({"messages": [], "toolConfig": {"tools": [{"toolSpec": {"name": "f"}}]}}).to_string(),
+            "toolConfig.tools[0].toolSpec.inputSchema",
+        ),
+        (
+            Format::Converse,
+            json!({"messages": [], "toolConfig": {"tools": [], "toolChoice": {"none": {}}}}).to_string(),
+            "toolConfig.toolChoice",
+        ),
+        (
+            Format::Converse,
+            json!({"messages": [], "inferenceConfig": {"topP": "x"}}).to_string(),
+            "inferenceConfig.topP",
+        ),
         (Format::Cohere, json!({"model": "m"}).to_string(), "messages"),
         (Format::Cohere, message(json!({"role": "chatbot"})), "messages[0].role"),
         (
@@ -141,6 +175,11 @@ fn answers_that_are_none() {
         (Format::Chat, empty, Broken::Empty),
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+        (
+            Format::Converse,
+            json!({"output": {"message": {"content": [{"text": ""}]}}, "stopReason": "end_turn"}),
+            Broken::Empty,
+        ),
         (Format::Cohere, json!({"message": {"content": []}, "finish_reason": "COMPLETE"}), Broken::Empty),
         (
             Format::Ollama,
@@ -168,12 +207,14 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 4] = [Format::Chat, Format::Messages, Format::Cohere, Format::Ollama];
+const FORMATS: [Format; 5] =
+    [Format::Chat, Format::Messages, Format::Converse, Format::Cohere, Format::Ollama];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
     let name = match format {
         Format::Messages => "Anthropic",
+        Format::Converse => "Bedrock",
         Format::Cohere => "Cohere",
         Format::Ollama => "Ollama",
         _ => "OpenAICompatible",
@@ -249,6 +290,41 @@ fn json_like() -> impl Strategy<Value = Value> {
         "tool_call_id",
         "provider_options",
         "thinking_mode",
+        // Converse
+        "output",
+        "stopReason",
+        "image",
+        "document",
+        "format",
+        "bytes",
+        "s3Location",
+        "uri",
+        "toolUse",
+        "toolUseId",
+        "toolResult",
+        "status",
+        "reasoningContent",
+        "reasoningText",
+        "redactedContent",
+        "citationsContent",
+        "citations",
+        "citation",
+        "location",
+        "web",
+        "sourceContent",
+        "cachePoint",
+        "ttl",
+        "contentBlockIndex",
+        "start",
+        "metadata",
+        "inputTokens",
+        "cacheDetails",
+        "toolConfig",
+        "toolChoice",
+        "inferenceConfig",
+        "additionalModelRequestFields",
+        "outputConfig",
+        "textFormat",
         // Cohere
         "message-start",
         "tool_plan",
@@ -317,6 +393,12 @@ fn json_like() -> impl Strategy<Value = Value> {
         "citations_delta",
         "gemini",
         "default",
+        "server_tool_use",
+        "default",
+        "1h",
+        "s3://bucket/a.png",
+        "iVBORw==",
+        "malformed_tool_use",
         "message-start",
         "content-start",
         "content-delta",
@@ -350,6 +432,16 @@ fn json_like() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What frames of an event stream are called.
+const EVENTS: &[&str] = &[
+    "messageStart",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "contentBlockStop",
+    "messageStop",
+    "metadata",
+    "exception:throttlingException",
+];
 /// An event whose kind is the chunk's own, or any.
 fn cohere_event(chunk: &Value) -> Value {
     const KINDS: &[&str] = &[
@@ -405,6 +497,7 @@ proptest! {
                 "OpenRouter",
                 "NvidiaNim",
             ] {
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Bedrock", "Cohere", "Ollama"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
                 let target = provider.formats("x").first().unwrap().dialect();
@@ -435,15 +528,20 @@ proptest! {
         for format in FORMATS {
             let mut decoder = format.dialect().stream_decoder(&upstream_of(format));
             let mut events: Vec<Event> = Vec::new();
-            for (chunk, wrap, is_start) in &chunks {
+            for (i, (chunk, wrap, is_start)) in chunks.iter().enumerate() {
+                let event = match format {
+                    Format::Converse => Some(EVENTS[(i + chunk.to_string().len()) % EVENTS.len()].to_owned()),
+                    _ => name.clone(),
+                };
                 let chunk = match (wrap, is_start) {
                     (true, _) if format == Format::Cohere => cohere_event(chunk),
                     (true, _) if format == Format::Ollama => json!({"message": chunk, "done": is_start}),
                     (false, _) => chunk.clone(),
+                    (true, _) if format == Format::Converse => json!({"contentBlockIndex": 1, "start": chunk, "delta": chunk, "stopReason": chunk, "usage": chunk}),
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
                     (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
                 };
-                let frame = Frame { event: name.clone(), data: chunk.to_string(), raw: Default::default() };
+                let frame = Frame { event, data: chunk.to_string(), raw: Default::default() };
                 let _ = decoder.push(&frame, &mut events);
             }
             let _ = decoder.finish(&mut events);

@@ -21,7 +21,8 @@ use serde_json::Value;
 const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
 
 /// Formats with a folder.
-const FOLDERS: [Format; 4] = [Format::Chat, Format::Messages, Format::Cohere, Format::Ollama];
+const FOLDERS: [Format; 5] =
+    [Format::Chat, Format::Messages, Format::Converse, Format::Cohere, Format::Ollama];
 
 fn folder_of(format: Format) -> &'static str {
     match format {

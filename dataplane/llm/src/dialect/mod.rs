@@ -14,6 +14,7 @@ mod fields;
 mod gemini;
 mod ids;
 mod instructions;
+mod json_answer;
 mod media;
 mod messages;
 mod ollama;
