@@ -485,23 +485,11 @@ proptest! {
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
-            for name in [
-                "OpenAI",
-                "OpenAICompatible",
-                "Anthropic",
-                "Cohere",
-                "Ollama",
-                "DeepSeek",
-                "Mistral",
-                "Qwen",
-                "OpenRouter",
-                "NvidiaNim",
-            ] {
-            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Bedrock", "Cohere", "Ollama"] {
-                let provider = provider::by_name(name).unwrap();
-                let upstream = Upstream::new(&request.model, provider);
-                let target = provider.formats("x").first().unwrap().dialect();
-                let _ = target.encode_request(&request, &upstream, &mut Ledger::new(Format::Chat));
+            for provider in provider::REGISTRY {
+                let upstream = Upstream::new(&request.model, *provider);
+                for target in provider.formats(&request.model) {
+                    let _ = target.dialect().encode_request(&request, &upstream, &mut Ledger::new(format));
+                }
             }
             simulated::plan(&request, &behaviour(), u64::MAX);
         }
@@ -514,7 +502,7 @@ proptest! {
             format.dialect().decode_error(status, bytes.as_bytes());
             if let Ok(Ok(response)) = format.dialect().decode_response(bytes.as_bytes(), &upstream_of(format)) {
                 for client in FORMATS {
-                    client.dialect().encode_response(&response, &reply(), &mut Ledger::new(Format::Chat));
+                    client.dialect().encode_response(&response, &reply(), &mut Ledger::new(client));
                 }
             }
         }
