@@ -5,13 +5,13 @@
 
 mod decode_request;
 mod encode_request;
-mod error;
+pub(super) mod error;
 pub mod quirks;
 mod reasoning;
 mod response;
 mod stream_decoder;
 mod stream_encoder;
-mod usage;
+pub(super) mod usage;
 
 use crate::dialect::failure::Report;
 use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::message::Usage;
 
 /// `None` where the object holds no count.
-pub(super) fn read(usage: &Value) -> Option<Usage> {
+pub(in crate::dialect) fn read(usage: &Value) -> Option<Usage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let detail =
         |group: &str, name: &str| usage.get(group).and_then(|it| it.get(name)).and_then(Value::as_u64);
@@ -40,13 +40,13 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
 }
 
 /// Where usage stands in an answer or a chunk: Groq puts the one of a stream in a member of its own.
-pub(super) fn find(body: &Value) -> Option<Usage> {
+pub(in crate::dialect) fn find(body: &Value) -> Option<Usage> {
     let own = body.get("usage").and_then(read);
     own.or_else(|| body.get("x_groq").and_then(|it| it.get("usage")).and_then(read))
 }
 
 /// Null where a count is unknown.
-pub(super) fn write(usage: &Usage) -> Value {
+pub(in crate::dialect) fn write(usage: &Usage) -> Value {
     let (prompt, output) = (usage.prompt(), usage.output);
     let total = prompt.zip(output).map(|(prompt, output)| prompt.saturating_add(output));
     let mut out = json!({"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": total});
