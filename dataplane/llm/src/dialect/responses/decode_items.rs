@@ -228,7 +228,8 @@ fn part(mut fields: Fields) -> Decoded<Part> {
     // Probabilities of an earlier answer's tokens, which no model ever saw.
     fields.take("logprobs");
     let mut extra = fields.rest();
-    extra.retain(|_, value| !value.is_null());
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    extra.retain(|_, value| !value.is_null() && !is_empty(value));
     Ok(Part { body, cache_control, extra })
 }
 
