@@ -13,7 +13,7 @@ mod media;
 mod messages;
 mod ollama;
 mod openai_shared;
-mod responses;
+pub(crate) mod responses;
 
 use serde::{Deserialize, Serialize};
 

@@ -22,31 +22,21 @@ const BODY: &[&str] = &[
 /// The same for parts of a message's content.
 const PART: &[&str] = &["prompt_cache_breakpoint"];
 
-/// Adds to a body in format `to` what a client of `from` wrote beside the neutral fields; what `to` has no place for
-/// is noted. A member that is there already stays.
-pub(super) fn join_body(
-    out: &mut Map<String, Value>,
+/// What a client of `from` wrote beside the neutral fields, in two parts: members that a body in format `to` has too, in
+/// its words, and the rest. `tool_choice` among them says more than the neutral choice, and replaces it.
+pub(super) fn carry(
     extra: &Map<String, Value>,
     from: Option<Format>,
     to: Format,
-    ledger: &mut Ledger,
-) {
-    let mut rest = Map::new();
+) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut taken, mut rest) = (Map::new(), Map::new());
     for (name, value) in extra {
         match carried(name, value, from, to) {
-            // The neutral choice is only what other formats can make of it.
-            Some(value) if name == "tool_choice" => drop(out.insert(name.clone(), value)),
-            Some(Value::Object(value)) => {
-                let members = out.entry(name.clone()).or_insert_with(|| Map::new().into());
-                if let Value::Object(members) = members {
-                    super::fields::add_missing(members, &value);
-                }
-            }
-            Some(value) => drop(out.entry(name.clone()).or_insert(value)),
+            Some(value) => drop(taken.insert(name.clone(), value)),
             None => drop(rest.insert(name.clone(), value.clone())),
         }
     }
-    extras::note_dropped(&rest, ledger);
+    (taken, rest)
 }
 
 fn carried(name: &str, value: &Value, from: Option<Format>, to: Format) -> Option<Value> {
@@ -64,7 +54,7 @@ fn carried(name: &str, value: &Value, from: Option<Format>, to: Format) -> Optio
     }
 }
 
-/// The same for a part of a message.
+/// The same for a part of a message: adds what is shared, notes the rest.
 pub(super) fn join_part(
     out: &mut Map<String, Value>,
     extra: &Map<String, Value>,
@@ -81,8 +71,8 @@ pub(super) fn join_part(
 }
 
 /// A custom tool of the other format, written for `to`. `None` for any other tool that only one of them has.
-pub(super) fn tool(tool: &Value, to: Format) -> Option<Value> {
-    if tool.get("type")? != "custom" {
+pub(super) fn tool(tool: &Value, from: Option<Format>, to: Format) -> Option<Value> {
+    if !matches!(from, Some(Format::Chat | Format::Responses)) || tool.get("type")? != "custom" {
         return None;
     }
     let inner = tool.get("custom").unwrap_or(tool);
@@ -185,30 +175,32 @@ mod tests {
             "stream_options": {"include_obfuscation": false},
         }));
         for (from, to) in [(Format::Chat, Format::Responses), (Format::Responses, Format::Chat)] {
-            let mut out = object(json!({"stream_options": {"include_usage": true}}));
-            let mut ledger = Ledger::new(from);
-            join_body(&mut out, &extra, Some(from), to, &mut ledger);
-            assert!(ledger.is_empty(), "{ledger}");
-            assert_eq!(
-                out.remove("stream_options"),
-                Some(json!({"include_usage": true, "include_obfuscation": false}))
-            );
-            let mut want = extra.clone();
-            want.remove("stream_options");
-            assert_eq!(out, want);
+            assert_eq!(carry(&extra, Some(from), to), (extra.clone(), Map::new()));
         }
     }
 
     #[test]
     fn nothing_else_is() {
-        for (from, name) in
-            [(Some(Format::Messages), "store"), (Some(Format::Chat), "prediction"), (None, "store")]
-        {
-            let mut out = Map::new();
-            let mut ledger = Ledger::new(Format::Chat);
-            join_body(&mut out, &object(json!({name: true})), from, Format::Responses, &mut ledger);
-            assert!(out.is_empty());
-            assert!(ledger.has(Field::Extra(name), Fate::Dropped), "{ledger}");
+        for (from, extra) in [
+            (Some(Format::Messages), json!({"store": true})),
+            (None, json!({"store": true})),
+            (Some(Format::Chat), json!({"prediction": {}, "tool_choice": {"type": "web_search"}})),
+            (Some(Format::Responses), json!({"stream_options": {"new": 1}})),
+        ] {
+            let extra = object(extra);
+            assert_eq!(carry(&extra, from, Format::Responses), (Map::new(), extra.clone()));
+        }
+    }
+
+    #[test]
+    fn parts_share_their_cache_breakpoint() {
+        let extra =
+            object(json!({"prompt_cache_breakpoint": {"mode": "explicit"}, "citations": {"enabled": true}}));
+        for (from, has) in [(Format::Chat, true), (Format::Messages, false)] {
+            let (mut out, mut ledger) = (Map::new(), Ledger::new(from));
+            join_part(&mut out, &extra, Some(from), &mut ledger);
+            assert_eq!(out.contains_key("prompt_cache_breakpoint"), has);
+            assert!(ledger.has(Field::Extra("citations"), Fate::Dropped));
         }
     }
 
@@ -229,9 +221,10 @@ mod tests {
             "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}});
         let responses = json!({"type": "custom", "name": "c", "description": "d",
             "format": {"type": "grammar", "syntax": "lark", "definition": "x"}});
-        assert_eq!(tool(&chat, Format::Responses).as_ref(), Some(&responses));
-        assert_eq!(tool(&responses, Format::Chat).as_ref(), Some(&chat));
-        assert_eq!(tool(&json!({"type": "web_search"}), Format::Chat), None);
+        assert_eq!(tool(&chat, Some(Format::Chat), Format::Responses).as_ref(), Some(&responses));
+        assert_eq!(tool(&responses, Some(Format::Responses), Format::Chat).as_ref(), Some(&chat));
+        assert_eq!(tool(&responses, Some(Format::Messages), Format::Chat), None);
+        assert_eq!(tool(&json!({"type": "web_search"}), Some(Format::Responses), Format::Chat), None);
         assert_eq!(choice(&json!({"type": "web_search"}), Format::Chat), None);
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
     request.temperature = fields.number("temperature")?;
     request.top_p = fields.number("top_p")?;
     request.user = fields.string("user")?;
+    beyond_the_reference(&mut fields, &mut request)?;
     request.service_tier = fields.string("service_tier")?;
     request.metadata = fields.object("metadata")?.map(Fields::rest);
     reasoning(&mut fields, &mut request)?;
@@ -58,6 +59,26 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
     };
     request.extra.retain(|name, value| !says_nothing(name, value));
     Ok(request)
+}
+
+/// Members that OpenAI's reference does not have here, and other servers and models know.
+fn beyond_the_reference(fields: &mut Fields, request: &mut Request) -> Decoded<()> {
+    request.top_k = fields.count("top_k")?;
+    request.presence_penalty = fields.number("presence_penalty")?;
+    request.frequency_penalty = fields.number("frequency_penalty")?;
+    if let Some(Value::String(_)) = fields.get("stop") {
+        request.stop.extend(fields.string("stop")?);
+    }
+    for (path, item) in fields.list("stop")?.unwrap_or_default() {
+        match item {
+            Value::String(text) => request.stop.push(text),
+            _ => return Err(wrong(path, "a string")),
+        }
+    }
+    let seed = fields.take("seed");
+    request.seed =
+        seed.map(|seed| seed.as_i64().ok_or_else(|| fields.wrong("seed", "a whole number"))).transpose()?;
+    Ok(())
 }
 
 fn tool(mut fields: Fields) -> Decoded<Tool> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::Sampling;
-use crate::dialect::{Format, Upstream, fields, openai_shared};
+use crate::dialect::{Format, Upstream, extras, fields, openai_shared};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -96,18 +96,21 @@ pub(super) fn encode(
     if *stream {
         encoder.set("stream", true);
     }
-    let is_set = |number: &Option<f64>| number.is_some_and(|number| number != 0.0);
-    for (field, is_asked) in [
-        (Field::TopK, top_k.is_some()),
-        (Field::Stop, !stop.is_empty()),
-        (Field::N, n.is_some_and(|n| n != 1)),
-        (Field::Seed, seed.is_some()),
-        (Field::PresencePenalty, is_set(presence_penalty)),
-        (Field::FrequencyPenalty, is_set(frequency_penalty)),
-        (Field::LogitBias, logit_bias.as_ref().is_some_and(|bias| *bias != json!({}))),
+    let penalty = |number: &Option<f64>| number.filter(|number| *number != 0.0).map(Value::from);
+    // Not in OpenAI's reference; a client of this format that sends one knows a server that takes it.
+    for (field, name, asked) in [
+        (Field::TopK, "top_k", top_k.map(Value::from)),
+        (Field::Stop, "stop", (!stop.is_empty()).then(|| stop.as_slice().into())),
+        (Field::N, "n", n.filter(|n| *n != 1).map(Value::from)),
+        (Field::Seed, "seed", seed.map(Value::from)),
+        (Field::PresencePenalty, "presence_penalty", penalty(presence_penalty)),
+        (Field::FrequencyPenalty, "frequency_penalty", penalty(frequency_penalty)),
+        (Field::LogitBias, "logit_bias", logit_bias.clone().filter(|bias| *bias != json!({}))),
     ] {
-        if is_asked {
-            encoder.ledger.note(field, Fate::Dropped);
+        match asked {
+            Some(value) if is_same_format => encoder.set(name, value),
+            Some(_) => encoder.note(field, Fate::Dropped),
+            None => {}
         }
     }
     encoder.extra(extra, &include);
@@ -181,14 +184,10 @@ impl Encoder<'_> {
             match &tool.opaque {
                 None => out.push(self.tool(tool)),
                 Some(opaque) if self.is_same_format => out.push(opaque.clone()),
-                Some(opaque) => {
-                    let shared = (self.origin == Some(Format::Chat))
-                        .then(|| openai_shared::tool(opaque, Format::Responses));
-                    match shared.flatten() {
-                        Some(tool) => out.push(tool),
-                        None => self.note(Field::Tool, Fate::Dropped),
-                    }
-                }
+                Some(opaque) => match openai_shared::tool(opaque, self.origin, Format::Responses) {
+                    Some(tool) => out.push(tool),
+                    None => self.note(Field::Tool, Fate::Dropped),
+                },
             }
         }
         if !out.is_empty() {
@@ -241,7 +240,7 @@ impl Encoder<'_> {
             if cache_control.is_some() {
                 self.note(Field::CacheControl, Fate::Dropped);
             }
-            crate::dialect::extras::note_dropped(extra, self.ledger);
+            extras::note_dropped(extra, self.ledger);
         }
         out.into()
     }
@@ -345,7 +344,12 @@ impl Encoder<'_> {
             }
             fields::add_missing(&mut out, extra);
         } else {
-            openai_shared::join_body(&mut out, extra, self.origin, Format::Responses, self.ledger);
+            let (taken, rest) = openai_shared::carry(extra, self.origin, Format::Responses);
+            extras::note_dropped(&rest, self.ledger);
+            if let Some(choice) = taken.get("tool_choice") {
+                out.insert("tool_choice".into(), choice.clone());
+            }
+            fields::add_missing(&mut out, &taken);
             // Nobody could fetch what OpenAI would keep.
             out.entry("store").or_insert(false.into());
         }

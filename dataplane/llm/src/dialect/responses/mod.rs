@@ -23,6 +23,8 @@ mod stream_decoder;
 mod stream_encoder;
 mod usage;
 
+pub(crate) use state::stamp_answer as stamp;
+
 use crate::dialect::chat::error;
 use crate::dialect::{Dialect, Format, Reply, StreamDecoder, StreamEncoder, Upstream};
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};

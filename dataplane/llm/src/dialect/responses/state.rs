@@ -131,6 +131,36 @@ pub(super) fn unstamp(item: &mut Value, issuer: Option<Issuer>) -> Result<(), Re
     }
 }
 
+/// Stamps every item of an answer, or of an event, that a client of this format gets as it is. `None` where there is
+/// nothing to stamp.
+pub(crate) fn stamp_answer(json: &str, issuer: Option<Issuer>) -> Option<String> {
+    let issuer = issuer.filter(|issuer| *issuer != HOME)?;
+    if !json.contains("\"encrypted_content\"") {
+        return None;
+    }
+    let mut value: Value = serde_json::from_str(json).ok()?;
+    if let Some(item) = value.get_mut("item") {
+        stamp_native(item, issuer);
+    }
+    for path in ["/output", "/response/output"] {
+        for item in value.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten() {
+            stamp_native(item, issuer);
+        }
+    }
+    Some(value.to_string())
+}
+
+/// Reasoning needs its id back, whatever the client makes of it.
+fn stamp_native(item: &mut Value, issuer: Issuer) {
+    if item.get("type").is_none_or(|kind| kind != "reasoning") {
+        return stamp(item, Some(issuer));
+    }
+    let signature = sign(item, Some(issuer));
+    if let (Some(signature), Some(state)) = (signature, item.get_mut("encrypted_content")) {
+        *state = tag(&signature).into();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +220,33 @@ mod tests {
             unstamp(&mut item, Some(issuer)).unwrap();
             assert_eq!(item, before);
         }
+    }
+
+    #[test]
+    fn a_stamped_answer_comes_back_as_its_issuer_wrote_it() {
+        let event = json!({
+            "type": "response.completed",
+            "response": {"output": [
+                {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
+                {"type": "compaction", "id": "cmp_1", "encrypted_content": "gBBB"},
+                {"type": "message", "content": []},
+            ]},
+        });
+        assert_eq!(stamp_answer(&event.to_string(), Some(Issuer::OpenAI)), None);
+        assert_eq!(stamp_answer(&event.to_string(), None), None);
+        assert_eq!(stamp_answer("{}", Some(Issuer::Xai)), None);
+        let stamped: Value =
+            serde_json::from_str(&stamp_answer(&event.to_string(), Some(Issuer::Xai)).unwrap()).unwrap();
+        let output = &stamped["response"]["output"];
+        let block = unseal(Some("dropped"), output[0]["encrypted_content"].as_str(), String::new());
+        let signature = sign(&event["response"]["output"][0], Some(Issuer::Xai));
+        assert_eq!(block, ReasoningBlock::Thinking { text: String::new(), signature });
+        let mut compaction = output[1].clone();
+        unstamp(&mut compaction, Some(Issuer::Xai)).unwrap();
+        assert_eq!(compaction, event["response"]["output"][1]);
+        let added = json!({"type": "response.output_item.added", "item": {"type": "reasoning", "encrypted_content": "x"}});
+        let added = stamp_answer(&added.to_string(), Some(Issuer::Azure)).unwrap();
+        assert!(added.contains("penstock:azure:"));
     }
 
     #[test]
