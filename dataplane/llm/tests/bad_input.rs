@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 #[test]
 fn requests_name_the_field() {
     let message = |message: Value| json!({"model": "m", "messages": [message]}).to_string();
+    let item = |item: Value| json!({"model": "m", "input": [item]}).to_string();
     for (format, body, param) in [
         (Format::Chat, "[]".to_owned(), ""),
         (Format::Chat, "{".to_owned(), ""),
@@ -52,6 +53,45 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
             "thinking.type",
         ),
+        (Format::Responses, json!({"model": "m"}).to_string(), "input"),
+        (Format::Responses, json!({"model": "m", "input": 1}).to_string(), "input"),
+        (Format::Responses, item(json!("hi")), "input[0]"),
+        (Format::Responses, item(json!({})), "input[0].type"),
+        (Format::Responses, item(json!({"role": "robot", "content": "x"})), "input[0].role"),
+        (Format::Responses, item(json!({"role": "user", "content": 1})), "input[0].content"),
+        (Format::Responses, item(json!({"role": "user", "content": [{}]})), "input[0].content[0].type"),
+        (
+            Format::Responses,
+            item(json!({"role": "user", "content": [{"type": "input_file", "filename": "a.pdf"}]})),
+            "input[0].content[0].file_data",
+        ),
+        (
+            Format::Responses,
+            item(json!({"type": "function_call", "call_id": "c", "arguments": "{}"})),
+            "input[0].name",
+        ),
+        (Format::Responses, item(json!({"type": "function_call_output", "call_id": "c"})), "input[0].output"),
+        (
+            Format::Responses,
+            json!({"model": "m", "input": "x", "tools": [{"type": "function"}]}).to_string(),
+            "tools[0].name",
+        ),
+        (
+            Format::Responses,
+            json!({"model": "m", "input": "x", "tool_choice": "any"}).to_string(),
+            "tool_choice",
+        ),
+        (
+            Format::Responses,
+            json!({"model": "m", "input": "x", "text": {"format": {"type": "json_schema", "name": "a"}}})
+                .to_string(),
+            "text.format.schema",
+        ),
+        (Format::Responses, json!({"model": "m", "input": "x", "include": "all"}).to_string(), "include"),
+        (Format::Completions, json!({"model": "m"}).to_string(), "prompt"),
+        (Format::Completions, json!({"model": "m", "prompt": []}).to_string(), "prompt"),
+        (Format::Completions, json!({"model": "m", "prompt": ["a", 1]}).to_string(), "prompt"),
+        (Format::Completions, json!({"model": "m", "prompt": "a", "logprobs": true}).to_string(), "logprobs"),
     ] {
         let error = format.dialect().decode_request(body.as_bytes()).unwrap_err();
         assert_eq!(error.param, param, "{body}: {error}");
@@ -67,6 +107,14 @@ fn answers_that_are_none() {
         (Format::Chat, empty, Broken::Empty),
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+        (Format::Responses, json!({"output": [], "status": "completed"}), Broken::Empty),
+        (
+            Format::Responses,
+            json!({"output": [{"type": "message", "content": [{"type": "output_text", "text": ""}]}], "status": "completed"}),
+            Broken::Empty,
+        ),
+        (Format::Completions, json!({"choices": []}), Broken::Empty),
+        (Format::Completions, json!({"choices": [{"text": "", "finish_reason": "stop"}]}), Broken::Empty),
     ] {
         assert_eq!(
             format.dialect().decode_response(body.to_string().as_bytes(), &upstream_of(format)),
@@ -88,7 +136,7 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 2] = [Format::Chat, Format::Messages];
+const FORMATS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
@@ -137,6 +185,18 @@ fn json_like() -> impl Strategy<Value = Value> {
         "schema",
         "properties",
         "required",
+        "output",
+        "response",
+        "item",
+        "output_index",
+        "summary",
+        "annotations",
+        "encrypted_content",
+        "call_id",
+        "status",
+        "logprobs",
+        "tokens",
+        "prompt",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -163,6 +223,28 @@ fn json_like() -> impl Strategy<Value = Value> {
         "json_schema",
         "object",
         "stop",
+        "message",
+        "output_text",
+        "input_text",
+        "input_file",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "web_search_call",
+        "completed",
+        "incomplete",
+        "failed",
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.output_text.delta",
+        "response.output_text.annotation.added",
+        "response.function_call_arguments.delta",
+        "response.reasoning_summary_text.delta",
+        "response.completed",
+        "response.failed",
+        "penstock:azure:{\"id\":1}",
+        "penstock:redacted:",
         "{\"a\":1}",
         "é",
     ];
@@ -209,6 +291,8 @@ proptest! {
         }
         body["model"] = "claude-sonnet-4-5".into();
         body["messages"] = json!([{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]);
+        body["input"] = content.clone();
+        body["prompt"] = content.clone();
         body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}}]);
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
@@ -216,8 +300,10 @@ proptest! {
             for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
-                let target = provider.formats("x").first().unwrap().dialect();
-                let _ = target.encode_request(&request, &upstream, &mut Ledger::new(Format::Chat));
+                for target in provider.formats("x") {
+                    let _ = target.dialect().encode_request(&request, &upstream, &mut Ledger::new(Format::Chat));
+                    let _ = penstock_llm::translate::encode_request(&request, *target, &upstream, &mut Ledger::new(format));
+                }
             }
             simulated::plan(&request, &behaviour(), u64::MAX);
         }
@@ -247,6 +333,7 @@ proptest! {
             for (chunk, wrap, is_start) in &chunks {
                 let chunk = match (wrap, is_start) {
                     (false, _) => chunk.clone(),
+                    (true, true) if chunk.get("output_index").is_some() => json!({"type": "response.output_item.done", "output_index": 1, "item": chunk}),
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
                     (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
                 };

@@ -17,10 +17,10 @@ use penstock_llm::{ClientError, Event, Format, Frame, Ledger, Reply, Upstream, t
 use serde_json::Value;
 
 /// Formats of the clients that answers are written for.
-const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
+const CLIENTS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
 
 /// Formats with a folder.
-const FOLDERS: [Format; 2] = [Format::Chat, Format::Messages];
+const FOLDERS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
 
 fn folder_of(format: Format) -> &'static str {
     match format {

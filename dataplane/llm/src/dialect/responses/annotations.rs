@@ -26,7 +26,14 @@ pub(super) fn read(annotation: &Value, base: u64) -> Citation {
 pub(super) fn write(citation: &Citation, base: u64, length: u64) -> Option<Value> {
     let Citation { url, title, cited_text: _, start, end, own } = citation;
     if let Some((Format::Responses, annotation)) = own {
-        return Some(annotation.clone());
+        let mut annotation = annotation.clone();
+        // The part may begin elsewhere than it did.
+        for (name, place) in [("start_index", start), ("end_index", end)] {
+            if let (Some(own), Some(place)) = (annotation.get_mut(name), place) {
+                *own = place.saturating_sub(base).into();
+            }
+        }
+        return Some(annotation);
     }
     let url = url.as_ref()?;
     // A source whose place nobody told stands for the text so far.
@@ -41,6 +48,11 @@ pub(super) fn write(citation: &Citation, base: u64, length: u64) -> Option<Value
     }))
 }
 
+/// Is there an annotation for it?
+pub(super) fn can_write(citation: &Citation) -> bool {
+    citation.url.is_some() || matches!(citation.own, Some((Format::Responses, _)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +65,7 @@ mod tests {
         let mut citation = read(&annotation, 10);
         assert_eq!((citation.start, citation.end), (Some(12), Some(15)));
         assert_eq!(write(&citation, 10, 9), Some(annotation.clone()));
+        assert_eq!(write(&citation, 0, 19).unwrap()["start_index"], 12);
         citation.own = None;
         assert_eq!(write(&citation, 10, 9), Some(annotation));
     }

@@ -224,6 +224,7 @@ impl Encoder<'_> {
             out.insert("description".into(), description.clone().into());
         }
         let no_parameters = || match strict {
+            _ if self.is_same_format => Value::Null,
             Some(true) => json!({"type": "object", "properties": {}, "additionalProperties": false}),
             _ => json!({"type": "object", "properties": {}}),
         };

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::dialect::Format;
 use crate::dialect::failure::Report;
 use crate::dialect::openai_shared::custom_call;
+use crate::dialect::{Format, carrier};
 use crate::error::UpstreamError;
-use crate::message::{FinishReason, Issuer, Media, Part, PartBody, ReasoningBlock, ToolCall};
+use crate::message::{FinishReason, Issuer, Media, Part, PartBody, ToolCall};
 
 use super::{annotations, state};
 
@@ -32,17 +32,16 @@ impl Reader {
             "message" => self.message(item),
             "function_call" => {
                 self.calls += 1;
-                let (id, name, arguments) = read_call(item);
-                let arguments = arguments.unwrap_or_else(|| "{}".into());
-                vec![PartBody::ToolCall(ToolCall { id, name, arguments, signature: None }).into()]
+                let mut call = read_call(item);
+                if call.arguments.is_empty() {
+                    call.arguments.push_str("{}");
+                }
+                vec![PartBody::ToolCall(call).into()]
             }
             "custom_tool_call" => vec![self.custom_call(item)],
             "reasoning" => {
-                let (text, signature) = (state::text_of(item), state::sign(item, self.issuer));
-                if text.is_empty() && signature.is_none() {
-                    return Vec::new();
-                }
-                vec![PartBody::Reasoning(ReasoningBlock::Thinking { text, signature }).into()]
+                let block = state::read(item, self.issuer);
+                block.into_iter().map(|block| PartBody::Reasoning(block).into()).collect()
             }
             "image_generation_call" => match read_image(item) {
                 Some(media) => vec![PartBody::Image(media).into()],
@@ -99,15 +98,21 @@ impl Reader {
     }
 }
 
-/// Id, name and arguments of a call.
-pub(super) fn read_call(item: &Value) -> (String, String, Option<String>) {
+/// A call; without arguments where the item holds none.
+pub(super) fn read_call(item: &Value) -> ToolCall {
     let text = |name: &str| item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let id = text("call_id").or_else(|| text("id")).unwrap_or_default();
+    let (id, rider) = carrier::dismount(id);
     let arguments = match item.get("arguments") {
-        Some(object @ Value::Object(_)) => Some(object.to_string()),
-        _ => text("arguments").map(str::to_owned),
+        Some(object @ Value::Object(_)) => object.to_string(),
+        _ => text("arguments").unwrap_or_default().to_owned(),
     };
-    (id.to_owned(), text("name").unwrap_or_default().to_owned(), arguments)
+    ToolCall {
+        id: id.to_owned(),
+        name: text("name").unwrap_or_default().to_owned(),
+        arguments,
+        signature: rider.and_then(|rider| rider.call),
+    }
 }
 
 fn read_image(item: &Value) -> Option<Media> {

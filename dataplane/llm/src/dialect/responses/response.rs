@@ -158,8 +158,13 @@ impl Writer<'_> {
         }
     }
 
-    /// A source belongs to the text before it.
+    /// A source belongs to the text before it, if need be an empty one.
     fn cite(&mut self, citation: &Citation) {
+        let is_text = |part: &Value| part.get("annotations").is_some();
+        if annotations::can_write(citation) && !self.content.last().is_some_and(is_text) {
+            self.content.push(output::text("", &[], &[]));
+            self.base = self.chars;
+        }
         let annotation = annotations::write(citation, self.base, self.chars.saturating_sub(self.base));
         let text = self.content.last_mut().and_then(|part| part.get_mut("annotations"));
         match (annotation, text) {

@@ -14,6 +14,8 @@ use crate::message::{Issuer, ReasoningBlock, Signature};
 
 /// Whose state stands in this format without a tag.
 pub(super) const HOME: Issuer = Issuer::OpenAI;
+/// How every tag begins.
+const TAGGED: &str = "penstock:";
 /// In front of a tag: the block has no text of its own.
 const REDACTED: &str = "penstock:redacted:";
 
@@ -37,6 +39,19 @@ pub(super) fn sign(item: &Value, issuer: Option<Issuer>) -> Option<Signature> {
     let encrypted = item.get("encrypted_content")?.as_str().filter(|text| !text.is_empty())?;
     let id = item.get("id").and_then(Value::as_str);
     Some(Signature { issuer: issuer?, value: join(id, encrypted) })
+}
+
+/// The reasoning that a provider's item holds; `None` for one that holds nothing. What another gateway tagged keeps its
+/// issuer.
+pub(super) fn read(item: &Value, issuer: Option<Issuer>) -> Option<ReasoningBlock> {
+    let text = text_of(item);
+    let encrypted = item.get("encrypted_content").and_then(Value::as_str).unwrap_or_default();
+    let block = match encrypted.starts_with(TAGGED) {
+        true => unseal(None, Some(encrypted), text),
+        false => ReasoningBlock::Thinking { text, signature: sign(item, issuer) },
+    };
+    let is_nothing = matches!(&block, ReasoningBlock::Thinking { text, signature: None } if text.is_empty());
+    (!is_nothing).then_some(block)
 }
 
 fn join(id: Option<&str>, encrypted: &str) -> String {
@@ -92,7 +107,7 @@ pub(super) fn unseal(id: Option<&str>, encrypted: Option<&str>, text: String) ->
             None => ReasoningBlock::Thinking { text, signature: None },
         };
     }
-    let is_native = !encrypted.starts_with("penstock:");
+    let is_native = !encrypted.starts_with(TAGGED);
     let signature = carrier::untag(encrypted, HOME).map(|signature| match is_native {
         true => Signature { value: join(id, encrypted), ..signature },
         false => signature,

@@ -8,7 +8,7 @@ use crate::dialect::StreamDecoder;
 use crate::dialect::failure::bounded;
 use crate::error::Broken;
 use crate::framing::Frame;
-use crate::message::{Event, Issuer, Part, PartBody, ReasoningBlock};
+use crate::message::{Event, Issuer, Part, PartBody, ReasoningBlock, ToolCall};
 
 use super::read_output::{Reader, count_chars, failure, finish, list, read_call};
 use super::{annotations, response, state, usage};
@@ -180,7 +180,7 @@ impl Decoder {
 
     /// The call can be told as soon as its name is known.
     fn call_start(&mut self, item: &Value, out: &mut Vec<Event>) {
-        let (id, name, _) = read_call(item);
+        let ToolCall { id, name, arguments: _, signature } = read_call(item);
         let index = self.reader.calls;
         let call = self.current();
         if call.call.is_some() || name.is_empty() {
@@ -189,7 +189,7 @@ impl Decoder {
         call.call = Some(index);
         let held = std::mem::take(&mut call.held);
         self.reader.calls += 1;
-        out.push(Event::ToolCallStart { index, id, name, signature: None });
+        out.push(Event::ToolCallStart { index, id, name, signature });
         if !held.is_empty() {
             out.push(Event::ToolCallArguments { index, fragment: held });
         }
@@ -217,14 +217,18 @@ impl Decoder {
                 self.call_start(item, out);
                 let Some(index) = self.current().call else { return };
                 if !has_spoken {
-                    let fragment = read_call(item).2.unwrap_or_else(|| "{}".into());
+                    let arguments = read_call(item).arguments;
+                    let fragment = if arguments.is_empty() { "{}".to_owned() } else { arguments };
                     out.push(Event::ToolCallArguments { index, fragment });
                 }
             }
             "message" if has_spoken => self.rest_of_message(item, annotations, has_logprobs, out),
             "reasoning" if has_spoken => {
-                let signature = state::sign(item, self.reader.issuer);
-                out.extend(signature.map(Event::ReasoningSignature));
+                if let Some(ReasoningBlock::Thinking { signature, .. }) =
+                    state::read(item, self.reader.issuer)
+                {
+                    out.extend(signature.map(Event::ReasoningSignature));
+                }
             }
             _ => {
                 let parts = self.reader.item(item);
@@ -307,9 +311,9 @@ fn tell(part: Part, out: &mut Vec<Event>) {
             }
             out.extend(signature.map(Event::ReasoningSignature));
         }
-        // An item is none of them.
-        PartBody::Reasoning(ReasoningBlock::Redacted { .. })
-        | PartBody::ToolCall(_)
+        PartBody::Reasoning(ReasoningBlock::Redacted { data }) => out.push(Event::ReasoningRedacted(data)),
+        // A call has pieces; an item is none of the others.
+        PartBody::ToolCall(_)
         | PartBody::Audio(_)
         | PartBody::Video(_)
         | PartBody::Document { .. }

@@ -1,13 +1,15 @@
 //! The neutral conversation as items.
 
+mod content;
+
 use serde_json::{Map, Value, json};
 
 use crate::dialect::openai_shared::{self, read_custom_call};
-use crate::dialect::{Format, Upstream, fields, media};
+use crate::dialect::{Format, Upstream, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Issuer, Media, Message, Part, PartBody, ReasoningBlock, Role, ToolCall};
+use crate::message::{Issuer, Message, Part, PartBody, ReasoningBlock, Role, ToolCall};
 
 use super::{ids, state};
 
@@ -146,104 +148,6 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// A part of a user's message, or of what a tool gave back.
-    fn content_part(&mut self, part: &Part) -> Result<Value, Refused> {
-        let mut out = match &part.body {
-            PartBody::Text(text) | PartBody::Refusal(text) => json!({"type": "input_text", "text": text}),
-            PartBody::Image(media) => self.image(media)?,
-            PartBody::Document { media, name } => self.document(media, name.as_deref())?,
-            PartBody::Audio(media) => self.audio(media)?,
-            PartBody::Opaque { format: Format::Responses, value } => return Ok(value.clone()),
-            PartBody::Opaque { value, .. } => {
-                let kind = value.get("type").or_else(|| value.get("role")).and_then(Value::as_str);
-                return Err(refuse(format!(
-                    "`{}` cannot be sent in OpenAI's Responses format",
-                    kind.unwrap_or("unknown")
-                )));
-            }
-            PartBody::Video(_) => {
-                return Err(refuse("video cannot be sent in OpenAI's Responses format".into()));
-            }
-            PartBody::Citation(_)
-            | PartBody::Reasoning(_)
-            | PartBody::ToolCall(_)
-            | PartBody::ToolResult { .. } => {
-                return Err(refuse(
-                    "this cannot stand in a user message of OpenAI's Responses format".into(),
-                ));
-            }
-        };
-        if let Value::Object(out) = &mut out {
-            self.cache_control(part, out);
-            self.join_extra(out, &part.extra);
-        }
-        Ok(out)
-    }
-
-    fn image(&mut self, media: &Media) -> Result<Value, Refused> {
-        if self.upstream.facts.input.is_some_and(|takes| !takes.image) {
-            return Err(refuse(format!("model {} reads no images", self.upstream.model)));
-        }
-        let (url, detail) = match media {
-            Media::Url { url, detail } => (url.clone(), detail),
-            Media::Base64 { media_type, data, detail } => (media::data_url(media_type, data), detail),
-            Media::PlainText(text) => return Ok(self.plain_text(text)),
-        };
-        let mut out = json!({"type": "input_image", "image_url": url});
-        // The schema wants it, and this is its default.
-        let unsaid = (!self.is_same_format()).then_some("auto");
-        if let (Some(detail), Value::Object(out)) = (detail.as_deref().or(unsaid), &mut out) {
-            out.insert("detail".into(), detail.into());
-        }
-        Ok(out)
-    }
-
-    fn plain_text(&mut self, text: &str) -> Value {
-        self.note(Field::Document, Fate::Emulated);
-        json!({"type": "input_text", "text": text})
-    }
-
-    fn document(&mut self, media: &Media, name: Option<&str>) -> Result<Value, Refused> {
-        let is_pdf = match media {
-            Media::Base64 { media_type, .. } => media_type == "application/pdf",
-            Media::Url { .. } => true,
-            Media::PlainText(text) => return Ok(self.plain_text(text)),
-        };
-        if is_pdf && self.upstream.facts.input.is_some_and(|takes| !takes.pdf) {
-            return Err(refuse(format!("model {} reads no documents", self.upstream.model)));
-        }
-        let mut out = object(json!({"type": "input_file"}));
-        match media {
-            Media::Base64 { media_type, data, .. } => {
-                // OpenAI wants a name beside the bytes, and tells the type by it.
-                out.insert("filename".into(), name.unwrap_or("document.pdf").into());
-                out.insert("file_data".into(), media::data_url(media_type, data).into());
-            }
-            Media::Url { url, .. } => {
-                if let Some(name) = name {
-                    out.insert("filename".into(), name.into());
-                }
-                out.insert("file_url".into(), url.clone().into());
-            }
-            Media::PlainText(_) => {}
-        }
-        Ok(out.into())
-    }
-
-    /// OpenAI's reference has no sound in this format; a server that has takes it as the chat format writes it.
-    fn audio(&mut self, media: &Media) -> Result<Value, Refused> {
-        match media {
-            Media::Base64 { media_type, data, .. } if self.is_same_format() => {
-                let format = match media_type.as_str() {
-                    "audio/mpeg" => "mp3",
-                    other => other.strip_prefix("audio/").unwrap_or(other),
-                };
-                Ok(json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}))
-            }
-            _ => Err(refuse("sound cannot be sent in OpenAI's Responses format".into())),
-        }
-    }
-
     /// Items in their order; the texts between them are messages.
     fn assistant(&mut self, parts: &[Part], extra: &Map<String, Value>) -> Result<(), Refused> {
         if !self.is_same_format() {
@@ -361,8 +265,8 @@ impl<'a> Items<'a> {
             item.insert("encrypted_content".into(), encrypted.into());
             return self.out.push(item.into());
         }
-        // Without its state, OpenAI takes an item only by the id under which it stored it.
-        let wants_state = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure));
+        // Without its state, they take an item only by the id under which they stored it.
+        let wants_state = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure | Issuer::Xai));
         let id = part.extra.get("id").and_then(Value::as_str).filter(|_| self.is_same_format());
         let stored = id.filter(|id| signature.is_none() && !ids::is_made(id));
         let takes_text =
@@ -408,10 +312,6 @@ fn is_item(value: &Value) -> bool {
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     !kind.starts_with("input_")
         && !matches!(kind, "computer_screenshot" | "encrypted_content" | "output_audio")
-}
-
-fn refuse(message: String) -> Refused {
-    Refused { field: "input[].content[].type".into(), message }
 }
 
 fn object(value: Value) -> Map<String, Value> {
