@@ -11,6 +11,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use penstock_config::FailoverReason;
+use penstock_llm::ratelimit::Limits;
 use penstock_llm::simulated::{self, Behaviour, Failure as SimulatedFailure, Plan};
 use penstock_llm::sse::Parser;
 use penstock_llm::{Broken, ErrorKind, FinishReason, Format, Ledger, UpstreamError, Usage};
@@ -21,6 +22,7 @@ use crate::job::{Ask, Encoded, Job, Rendered, Wire};
 use crate::metrics::{AttemptResult, SkipReason};
 use crate::pump::{Pump, Source, Writer};
 use crate::runtime::{Candidate, Via};
+use crate::unix_time::unix_ms;
 use crate::upstream::SendError;
 
 /// Largest error body that is read.
@@ -31,6 +33,8 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 pub struct Answer {
     pub body: AnswerBody,
     pub ledger: Ledger,
+    /// What the provider says of its limits.
+    pub limits: Limits,
     /// Time spent after the provider's last byte (answers that are not streamed).
     pub overhead: Duration,
 }
@@ -38,7 +42,7 @@ pub struct Answer {
 impl Answer {
     fn whole(rendered: Rendered, overhead: Duration) -> Self {
         let Rendered { bytes, usage, ledger } = rendered;
-        Self { body: AnswerBody::Whole { bytes, usage }, ledger, overhead }
+        Self { body: AnswerBody::Whole { bytes, usage }, ledger, limits: Limits::default(), overhead }
     }
 }
 
@@ -153,6 +157,22 @@ async fn over_http(
 ) -> Result<Answer, Failure> {
     let request = upstream_request(job, target, key, encoded).await?;
     let response = job.route.client.send(request).await.map_err(Failure::from_send)?;
+    let limits = limits_of(response.headers());
+    let answer = read_answer(job, target, encoded, response, is_last).await?;
+    Ok(Answer { limits, ..answer })
+}
+
+fn limits_of(headers: &HeaderMap) -> Limits {
+    Limits::read(|name| headers.get(name)?.to_str().ok(), unix_ms())
+}
+
+async fn read_answer(
+    job: &Job<'_>,
+    target: &Candidate,
+    encoded: &Encoded,
+    response: Response<Incoming>,
+    is_last: bool,
+) -> Result<Answer, Failure> {
     if !response.status().is_success() {
         return Err(error_answer(job, target, encoded.wire, response).await);
     }
@@ -276,6 +296,7 @@ async fn begin(mut pump: Pump, is_last: bool) -> Result<Answer, Failure> {
             return Ok(Answer {
                 ledger: Ledger::new(pump.format()),
                 body: AnswerBody::Stream(Box::new(pump)),
+                limits: Limits::default(),
                 overhead: Duration::ZERO,
             });
         }

@@ -1,7 +1,6 @@
 //! What a request asks, and what all attempts at it share: it is decoded once, and encoded for each target.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -327,10 +326,5 @@ impl<'a> Job<'a> {
             _ => (count::encode_response(count::estimate(self.request()?)).into(), Usage::default()),
         };
         Ok(Rendered { bytes, usage, ledger })
-    }
-
-    /// How long the provider may stay silent between two pieces.
-    pub fn idle(&self) -> Duration {
-        self.route.idle
     }
 }
