@@ -77,6 +77,9 @@ const WORDINGS: &[(&str, ErrorKind)] = &[
     ("exceeds the context window", ErrorKind::ContextLength),
     // Mistral: "Prompt contains 40000 tokens ... too large for model with 32768 maximum context length"
     ("too large for model with", ErrorKind::ContextLength),
+    // Google, and OpenRouter where it quotes it: "The input token count (1250074) exceeds the maximum number of tokens
+    // allowed (1048576)."
+    ("exceeds the maximum number of tokens", ErrorKind::ContextLength),
     // xAI, in 403 answers.
     ("content violates usage guidelines", ErrorKind::ContentFiltered),
     // Azure OpenAI: "The response was filtered due to the prompt triggering ... content management policy"

@@ -8,7 +8,7 @@ mod converse;
 mod extras;
 mod failure;
 mod fields;
-mod gemini;
+pub mod gemini;
 mod media;
 mod messages;
 mod ollama;

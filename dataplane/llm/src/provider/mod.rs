@@ -4,9 +4,11 @@
 //! client's headers it may see, and which models it is known to serve. It performs nothing.
 
 mod anthropic;
+mod gemini;
 mod openai;
 mod openai_compatible;
 mod simulated;
+mod vertexai;
 
 use std::fmt::Debug;
 
@@ -14,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
+pub use crate::dialect::gemini::quirks::GeminiQuirks;
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 use crate::{Format, UpstreamError};
@@ -132,6 +135,11 @@ pub trait Provider: Debug + Send + Sync {
         &Quirks::OPENAI
     }
 
+    /// How it departs from Google's format, where it speaks that.
+    fn gemini_quirks(&self, _model: &str) -> GeminiQuirks {
+        GeminiQuirks::AI_STUDIO
+    }
+
     /// Whose signatures this model writes and reads; `None` where it has none.
     fn issuer(&self, _model: &str) -> Option<Issuer> {
         None
@@ -186,8 +194,14 @@ pub(crate) fn openai_url(endpoint: &str, format: Format, call: Call) -> Option<S
 mod tests;
 
 /// Every provider type.
-pub static REGISTRY: &[&dyn Provider] =
-    &[&anthropic::Anthropic, &openai::OpenAI, &openai_compatible::OpenAICompatible, &simulated::Simulated];
+pub static REGISTRY: &[&dyn Provider] = &[
+    &anthropic::Anthropic,
+    &gemini::Gemini,
+    &openai::OpenAI,
+    &openai_compatible::OpenAICompatible,
+    &simulated::Simulated,
+    &vertexai::VertexAI,
+];
 
 /// The provider type of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Provider> {
