@@ -53,6 +53,20 @@ pub struct ModelRouteSpec {
     /// When and how another target takes over inside the same request.
     #[serde(default)]
     pub failover: Failover,
+
+    /// What happens to a request field that a provider has nothing like: Disclose leaves it out and says so in `x-penstock-translation`; Strict passes that provider over, and refuses the request with a 400 that names field and provider when none is left.
+    #[serde(default)]
+    pub parameter_policy: ParameterPolicy,
+}
+
+/// What happens to a request field that a provider has nothing like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ParameterPolicy {
+    /// It is left out, and the answer says so.
+    #[default]
+    Disclose,
+    /// That provider is passed over; without another one the request is refused.
+    Strict,
 }
 
 /// A model name that clients may ask for.

@@ -53,12 +53,18 @@ pub struct ProviderPoolSpec {
 /// One upstream that serves models.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = Rule::new("self.type != 'OpenAICompatible' || has(self.endpoint)").message("an OpenAICompatible provider needs `endpoint`, for example http://vllm:8000/v1").field_path(".endpoint"))]
+#[x_kube(validation = Rule::new("!(self.type in ['OpenAICompatible', 'Ollama', 'AzureOpenAI', 'Databricks']) || has(self.endpoint)").message("this provider type needs `endpoint`, for example http://vllm:8000/v1, http://ollama:11434 or https://my-resource.openai.azure.com").field_path(".endpoint"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.endpoint)").message("a Simulated provider has no `endpoint`: it answers by itself").field_path(".endpoint"))]
 #[x_kube(validation = Rule::new("self.type != 'Simulated' || !has(self.auth)").message("a Simulated provider has no `auth`: it needs no key").field_path(".auth"))]
 #[x_kube(validation = Rule::new("self.type == 'Simulated' || !has(self.simulated)").message("`simulated` is only for providers of type Simulated").field_path(".simulated"))]
-#[x_kube(validation = Rule::new("!(self.type in ['OpenAI', 'Anthropic']) || has(self.auth)").message("this provider type needs `auth.apiKeys`").field_path(".auth"))]
-#[x_kube(validation = Rule::new("!(self.type in ['OpenAICompatible', 'Simulated']) || has(self.models)").message("this provider type needs `models`: nothing else tells which models it serves").field_path(".models"))]
+#[x_kube(validation = Rule::new("self.type in ['OpenAICompatible', 'Ollama', 'Simulated'] || has(self.auth)").message("this provider type needs `auth`").field_path(".auth"))]
+#[x_kube(validation = Rule::new("!(self.type in ['Bedrock', 'VertexAI', 'Watsonx']) || has(self.endpoint) || has(self.region)").message("this provider type needs `region`, for example eu-central-1 or europe-west1").field_path(".region"))]
+#[x_kube(validation = Rule::new("!(self.type in ['VertexAI', 'Watsonx', 'CloudflareWorkersAI', 'Snowflake']) || has(self.project)").message("this provider type needs `project`: the Google Cloud project, watsonx.ai project, Cloudflare account or Snowflake account").field_path(".project"))]
+#[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.aws) || self.type == 'Bedrock'").message("`auth.aws` is only for providers of type Bedrock").field_path(".auth.aws"))]
+#[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.google) || self.type == 'VertexAI'").message("`auth.google` is only for providers of type VertexAI; Gemini (Google AI Studio) takes `auth.apiKeys`").field_path(".auth.google"))]
+#[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.azure) || self.type == 'AzureOpenAI'").message("`auth.azure` is only for providers of type AzureOpenAI").field_path(".auth.azure"))]
+#[x_kube(validation = Rule::new("self.type != 'VertexAI' || !has(self.auth) || has(self.auth.google)").message("VertexAI takes `auth.google`: a service account's JSON key, or {} for the pod's own identity").field_path(".auth"))]
+#[x_kube(validation = Rule::new("!(self.type in ['OpenAICompatible', 'Ollama', 'AzureOpenAI', 'Databricks', 'Simulated']) || has(self.models)").message("this provider type needs `models`: nothing else tells which models it serves").field_path(".models"))]
 pub struct Provider {
     /// Name, unique in the pool; it appears in headers, metrics and messages.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -67,10 +73,25 @@ pub struct Provider {
     /// Decides wire format, base URL and authentication.
     pub r#type: ProviderType,
 
-    /// Base URL, as you would give it to that vendor's own SDK: for OpenAI and OpenAICompatible with the version path (`https://api.openai.com/v1`; `/v1` is added when there is no path), for Anthropic without (`https://api.anthropic.com`). Defaults to the vendor's public address.
+    /// Base URL, as you would give it to that vendor's own SDK: for OpenAI and OpenAICompatible with the version path (`https://api.openai.com/v1`; `/v1` is added when there is no path), for Anthropic without (`https://api.anthropic.com`), for AzureOpenAI the resource (`https://my-resource.openai.azure.com`). Defaults to the vendor's public address, see docs/providers.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s?#@]+$"))]
     pub endpoint: Option<String>,
+
+    /// Region or location, where the vendor has them: `eu-central-1` (Bedrock), `europe-west1` or `global` (VertexAI), `eu-de` (Watsonx).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub region: Option<String>,
+
+    /// What the vendor bills and limits by: the Google Cloud project (VertexAI), watsonx.ai project, Cloudflare account id or Snowflake account identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[-._:a-zA-Z0-9]+$"))]
+    pub project: Option<String>,
+
+    /// Version of the vendor's API, where its URLs name one (AzureOpenAI, Watsonx). Defaults to one that this release was written for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = "^[-.a-zA-Z0-9]+$"))]
+    pub api_version: Option<String>,
 
     /// Credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,27 +108,126 @@ pub struct Provider {
     pub simulated: Option<Simulated>,
 }
 
-/// A built-in provider type.
+/// A built-in provider type. docs/providers.md has a row for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ProviderType {
-    /// OpenAI's chat completions API.
+    /// OpenAI's own API.
     OpenAI,
-    /// Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, TGI.
-    OpenAICompatible,
+    /// Azure OpenAI, by deployment or by the v1 API.
+    AzureOpenAI,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Google AI Studio.
+    Gemini,
+    /// Google Cloud's Vertex AI: Gemini, and Claude by rawPredict.
+    VertexAI,
+    /// Amazon Bedrock, by Converse.
+    Bedrock,
+    /// Mistral AI.
+    Mistral,
+    /// Cohere, by its v2 API.
+    Cohere,
+    /// DeepSeek.
+    DeepSeek,
+    /// Alibaba Cloud Model Studio (DashScope).
+    Qwen,
+    /// Moonshot AI (Kimi).
+    Moonshot,
+    /// Zhipu AI, Z.ai (GLM).
+    Zhipu,
+    /// MiniMax.
+    MiniMax,
+    /// Volcengine Ark (Doubao).
+    ByteDance,
+    /// Meta's Llama API.
+    MetaLlama,
+    /// xAI (Grok).
+    XAI,
+    /// Groq.
+    Groq,
+    /// Together AI.
+    Together,
+    /// Fireworks AI.
+    Fireworks,
+    /// OpenRouter.
+    OpenRouter,
+    /// Perplexity.
+    Perplexity,
+    /// Cerebras.
+    Cerebras,
+    /// SambaNova.
+    SambaNova,
+    /// NVIDIA NIM.
+    NvidiaNim,
+    /// Hugging Face's inference providers.
+    HuggingFace,
+    /// DeepInfra.
+    DeepInfra,
+    /// Nebius AI Studio.
+    Nebius,
+    /// Novita AI.
+    Novita,
+    /// Databricks model serving.
+    Databricks,
+    /// Snowflake Cortex.
+    Snowflake,
+    /// IBM watsonx.ai.
+    Watsonx,
+    /// Cloudflare Workers AI.
+    CloudflareWorkersAI,
+    /// Ollama, by its own API.
+    Ollama,
+    /// Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, TGI.
+    OpenAICompatible,
     /// Answers by itself, deterministically, without network or key: for the first minute, for drills, for tests.
     Simulated,
 }
 
-/// Credentials of a provider.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Credentials of a provider: exactly one kind.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("[has(self.apiKeys), has(self.aws), has(self.google), has(self.azure)].filter(it, it).size() == 1").message("give exactly one of `apiKeys`, `aws`, `google` and `azure`"))]
 pub struct Auth {
     /// API keys. Requests spread over them by weight; one that was answered 429 rests for as long as the provider says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
-    pub api_keys: Vec<ApiKey>,
+    pub api_keys: Option<Vec<ApiKey>>,
+
+    /// AWS access keys, for Bedrock; `{}` is the pod's own identity (EKS Pod Identity, IAM roles for service accounts, the instance's role). A Bedrock API key goes into `apiKeys`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsAuth>,
+
+    /// A Google Cloud identity, for VertexAI; `{}` is the pod's own (GKE Workload Identity, the instance's service account).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google: Option<GoogleAuth>,
+
+    /// Microsoft Entra ID, for AzureOpenAI; `{}` is the pod's own identity (AKS workload identity). The resource's keys go into `apiKeys`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<AzureAuth>,
 }
+
+/// AWS access keys.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AwsAuth {
+    /// Secret in the same namespace with the entries `access-key-id`, `secret-access-key` and, for temporary keys, `session-token`. Without it the pod's own identity signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+}
+
+/// A Google Cloud identity.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GoogleAuth {
+    /// Secret entry with the JSON of a service account's key or of a workload identity federation. Without it the pod's own identity is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
+}
+
+/// The pod's own identity in Microsoft Entra ID.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AzureAuth {}
 
 /// One API key, held in a Secret.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,7 +254,16 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// A model as routes name it, and as the provider does.
+/// A Secret in the same namespace.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// A model as routes name it, and as the provider does; what is given here overrides the catalogue.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PoolModel {
@@ -145,6 +274,141 @@ pub struct PoolModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\s]+$"))]
     pub upstream: Option<String>,
+    /// Prices in US dollars per million tokens. A class without a price is unknown, never free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Prompt and answer together, tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub context_window: Option<u32>,
+    /// Longest answer, tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub max_output_tokens: Option<u32>,
+    /// What the model can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
+    /// How the model is asked to think.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Reasoning>,
+}
+
+/// Prices in US dollars per million tokens, decimal strings such as `"3.00"`.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Price {
+    /// Prompt tokens that no cache had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PRICE))]
+    pub input: Option<String>,
+    /// Generated tokens, reasoning included unless it has a price of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PRICE))]
+    pub output: Option<String>,
+    /// Prompt tokens read from a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PRICE))]
+    pub cache_read: Option<String>,
+    /// Prompt tokens written to a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PRICE))]
+    pub cache_write: Option<String>,
+    /// The same, to a cache that lives for an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PRICE))]
+    pub cache_write1h: Option<String>,
+    /// Reasoning tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = PRICE))]
+    pub reasoning: Option<String>,
+}
+
+/// Dollars with up to six decimals.
+const PRICE: &str = r"^[0-9]{1,9}(\.[0-9]{1,6})?$";
+
+/// What a model can do. What is left out is what the catalogue says.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Capabilities {
+    /// Kinds of content that it reads beside text; when given, exactly these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4))]
+    pub input: Option<Vec<Modality>>,
+    /// Calls tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Can be made to call a tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced_tools: Option<bool>,
+    /// Calls several tools in one answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tools: Option<bool>,
+    /// Answers that fit a JSON Schema, natively.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<bool>,
+    /// Which sampling parameters it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+}
+
+/// A kind of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Modality {
+    Image,
+    Pdf,
+    Audio,
+    Video,
+}
+
+/// Which sampling parameters a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Sampling {
+    /// All of them.
+    Free,
+    /// Not `temperature` and `top_p` together.
+    OneOf,
+    /// None but the defaults.
+    Refused,
+}
+
+/// How a model is asked to think.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reasoning {
+    /// The control that it gives.
+    pub style: ReasoningStyle,
+    /// Effort words that it takes, weakest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 16)))]
+    pub efforts: Option<Vec<String>>,
+    /// Least token budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub min_budget: Option<u32>,
+    /// Greatest token budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub max_budget: Option<u32>,
+    /// Thinking can be turned off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_disable: Option<bool>,
+}
+
+/// The control that a model gives over its thinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReasoningStyle {
+    /// It does not think.
+    Never,
+    /// It always thinks, and nothing steers it.
+    Always,
+    /// On or off.
+    Toggle,
+    /// A number of tokens.
+    Budget,
+    /// A word such as `low` or `high`.
+    Effort,
+    /// Anthropic's adaptive thinking, with an effort word.
+    Adaptive,
 }
 
 /// Circuit breaker: after so many failures in a row a provider's model rests, then one request tries it again.

@@ -11,7 +11,6 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use penstock_config::FailoverReason;
-use penstock_llm::provider::Auth;
 use penstock_llm::simulated::{self, Behaviour, Failure as SimulatedFailure, Plan};
 use penstock_llm::sse::Parser;
 use penstock_llm::{Broken, ErrorKind, FinishReason, Format, Ledger, UpstreamError, Usage};
@@ -217,20 +216,10 @@ async fn upstream_request(
             }
         }
     }
-    authorize(&mut request, target, key)?;
+    // Last: a signature covers the rest.
+    let authorized = key.authorizer.authorize(&mut request, body, &job.route.client).await;
+    authorized.map_err(Failure::from_credentials)?;
     Ok(request)
-}
-
-fn authorize(request: &mut Request<Full<Bytes>>, target: &Candidate, key: &Key) -> Result<(), Failure> {
-    let Some(secret) = &key.value else { return Ok(()) };
-    let Auth::Header { name, prefix } = target.provider.auth() else {
-        return Err(Failure::internal("this proxy cannot sign for the provider yet"));
-    };
-    let mut value = HeaderValue::from_str(&format!("{prefix}{}", secret.expose()))
-        .map_err(|_| Failure::internal("a provider key holds characters that no header may have"))?;
-    value.set_sensitive(true);
-    request.headers_mut().insert(HeaderName::from_static(name), value);
-    Ok(())
 }
 
 async fn whole_answer(

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod auth;
+mod credentials;
 mod endpoint;
 mod failure;
 mod health;

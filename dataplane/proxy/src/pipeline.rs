@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Incoming;
 use penstock_config::FailoverReason;
 use penstock_llm::envelope::Envelope;
-use penstock_llm::{BadRequest, ClientError, ErrorKind, Format, Reply};
+use penstock_llm::{BadRequest, ClientError, ErrorKind, Format, Refused, Reply};
 
 use crate::attempt::{self, Answer, AnswerBody, Permit};
 use crate::endpoint::{self, ENDPOINTS, Endpoint, Missing};
@@ -297,14 +297,14 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
             Ok(encoded) => encoded,
             Err(Unsendable::Bad(bad)) => return Err(ClientError::from(bad).into()),
             Err(Unsendable::Refused(refused)) => {
-                skipped.push(Skip::new(target, SkipReason::CannotTranslate, None, refused.to_string()));
+                skipped.push(Skip::new(target, SkipReason::CannotTranslate, None).because(refused));
                 continue;
             }
         };
         let permit = match Permit::ask(&target, Instant::now()) {
             Ok(permit) => permit,
             Err((reason, wait)) => {
-                skipped.push(Skip::new(target, reason, Some(wait), String::new()));
+                skipped.push(Skip::new(target, reason, Some(wait)));
                 continue;
             }
         };
@@ -375,13 +375,18 @@ struct Skip {
     target: Arc<Candidate>,
     reason: SkipReason,
     wait: Option<Duration>,
-    why: String,
+    /// What of the request it cannot do.
+    refused: Option<Refused>,
 }
 
 impl Skip {
-    fn new(target: Arc<Candidate>, reason: SkipReason, wait: Option<Duration>, why: String) -> Self {
+    fn new(target: Arc<Candidate>, reason: SkipReason, wait: Option<Duration>) -> Self {
         target.metrics.skip(reason);
-        Self { target, reason, wait, why }
+        Self { target, reason, wait, refused: None }
+    }
+
+    fn because(self, refused: Refused) -> Self {
+        Self { refused: Some(refused), ..self }
     }
 
     fn explain(&self) -> String {
@@ -393,7 +398,8 @@ impl Skip {
                 format!("not tried, the provider refused every key of the gateway; next try in {seconds} s")
             }
             SkipReason::CannotTranslate => {
-                format!("not tried, it cannot do what the request asks: {}", self.why)
+                let why = self.refused.as_ref().map(Refused::to_string).unwrap_or_default();
+                format!("not tried, it cannot do what the request asks: {why}")
             }
         }
     }
@@ -442,7 +448,10 @@ fn every_target_failed(
         }
         None if skipped.iter().any(|skip| skip.reason == SkipReason::CannotTranslate) => {
             let message = format!("no target can serve this request: {}", account.join("; "));
-            ClientError::new(400, "unsupported_by_every_target", message).into()
+            let mut error = ClientError::new(400, "unsupported_by_every_target", message);
+            error.param =
+                skipped.iter().find_map(|skip| skip.refused.as_ref()).map(|refused| refused.field.clone());
+            error.into()
         }
         None => {
             let resting =

@@ -9,7 +9,8 @@ use penstock_crds::{self as crds, ModelRoute, ModelRouteSpec};
 
 use super::claims::{Claims, age};
 use super::close::close_names;
-use super::pool::{LONGEST, PoolOutcome, type_name, upstream_of};
+use super::facts;
+use super::pool::{LONGEST, PoolOutcome, listed, type_name, upstream_of};
 use super::world::namespace_of;
 use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
 
@@ -68,7 +69,7 @@ struct Draft<'a> {
 
 fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'a> {
     let key = ObjectKey { kind: Kind::ModelRoute, namespace: namespace_of(route), name: route.name_any() };
-    let ModelRouteSpec { models, rules, failover } = &route.spec;
+    let ModelRouteSpec { models, rules, failover, parameter_policy } = &route.spec;
     let invalid = check_failover(failover);
     let mut unresolved = Vec::new();
 
@@ -95,6 +96,10 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
         models: distinct(models),
         rules,
         failover: compile_failover(failover),
+        parameter_policy: match parameter_policy {
+            crds::ParameterPolicy::Disclose => config::ParameterPolicy::Disclose,
+            crds::ParameterPolicy::Strict => config::ParameterPolicy::Strict,
+        },
     });
     let is_good = invalid.is_empty() && unresolved.is_empty();
     let last = if is_good { None } else { last_good(&key, world, pools) };
@@ -229,9 +234,20 @@ fn resolve(
 fn candidates(pool: &crds::ProviderPoolSpec, model: &str) -> Vec<config::Candidate> {
     let of_provider = |provider: &crds::Provider| {
         let upstream = upstream_of(provider, model)?;
-        Some(config::Candidate { provider: provider.name.clone(), upstream })
+        let facts = candidate_facts(provider, model);
+        Some(config::Candidate { provider: provider.name.clone(), upstream, facts })
     };
     pool.providers.iter().filter_map(of_provider).collect()
+}
+
+/// What is known of the model beyond the proxy's own catalogue. A bad price makes the pool Invalid, so that nothing
+/// asks for it here.
+fn candidate_facts(provider: &crds::Provider, model: &str) -> serde_json::Map<String, serde_json::Value> {
+    let facts = listed(provider, model).and_then(|listed| facts::of_model(listed).ok());
+    match facts.map(|facts| serde_json::to_value(&facts)) {
+        Some(Ok(serde_json::Value::Object(facts))) => facts,
+        _ => serde_json::Map::new(),
+    }
 }
 
 /// The candidates that any route's target on the same pool and model had last.

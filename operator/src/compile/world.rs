@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 use penstock_config::{Secret, Snapshot};
-use penstock_crds::{ModelRoute, ProviderPool};
+use penstock_crds::{Auth, ModelRoute, ProviderPool};
 
 use super::ObjectKey;
 
@@ -70,14 +70,23 @@ pub enum ClientAuthSource {
 pub fn secret_refs(pools: &[ProviderPool], auth: &ClientAuthSource) -> BTreeSet<(String, String)> {
     let of_pools = pools.iter().flat_map(|pool| {
         let namespace = namespace_of(pool);
-        let keys = pool.spec.providers.iter().filter_map(|p| p.auth.as_ref()).flat_map(|auth| &auth.api_keys);
-        keys.map(move |key| (namespace.clone(), key.secret_ref.name.clone()))
+        let auths = pool.spec.providers.iter().filter_map(|provider| provider.auth.as_ref());
+        auths.flat_map(names_of).map(move |name| (namespace.clone(), name))
     });
     let of_auth = match auth {
         ClientAuthSource::Open => None,
         ClientAuthSource::Secret { namespace, name } => Some((namespace.clone(), name.clone())),
     };
     of_pools.chain(of_auth).collect()
+}
+
+/// Names of the Secrets that hold a provider's credentials.
+fn names_of(auth: &Auth) -> Vec<String> {
+    let Auth { api_keys, aws, google, azure: _ } = auth;
+    let of_keys = api_keys.iter().flatten().map(|key| &key.secret_ref.name);
+    let of_aws = aws.iter().filter_map(|aws| aws.secret_ref.as_ref()).map(|secret| &secret.name);
+    let of_google = google.iter().filter_map(|google| google.secret_ref.as_ref()).map(|secret| &secret.name);
+    of_keys.chain(of_aws).chain(of_google).cloned().collect()
 }
 
 /// Objects read from files may leave the namespace out.

@@ -15,6 +15,7 @@ mod refusal;
 mod reload;
 mod sdk;
 mod sdk_errors;
+mod sdk_providers;
 mod sdk_recorded;
 mod sdk_turns;
 mod wire;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 
-/// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
+/// Members of OpenAI's, Anthropic's and Google's requests, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
     // OpenAI
     "audio",
@@ -53,6 +53,24 @@ const KNOWN: &[&str] = &[
     "output_config",
     "speed",
     "thinking",
+    // Google
+    "behavior",
+    "cachedContent",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "generationConfig",
+    "inlineData",
+    "labels",
+    "mediaResolution",
+    "modelArmorConfig",
+    "partMetadata",
+    "response",
+    "responseJsonSchema",
+    "safetySettings",
+    "systemInstruction",
+    "toolConfig",
+    "videoMetadata",
 ];
 
 /// Notes each as dropped, but for those that say nothing: null, an empty list or object, OpenAI's `annotations` of
@@ -65,10 +83,24 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
             Value::Object(members) => members.is_empty(),
             _ => false,
         };
-        if says_nothing || name == "annotations" {
+        if says_nothing || name == "annotations" || google_says_nothing(name, value) {
             continue;
         }
         let field = KNOWN.iter().copied().find(|known| known == name).unwrap_or("other");
         ledger.note(Field::Extra(field), Fate::Dropped);
+    }
+}
+
+/// Answers in text are what every format gives; thoughts are shown where they are asked for.
+fn google_says_nothing(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("generationConfig" | "thinkingConfig", Value::Object(members)) => {
+            members.iter().all(|(name, value)| google_says_nothing(name, value))
+        }
+        ("responseModalities", Value::Array(kinds)) => {
+            kinds.iter().all(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("text")))
+        }
+        ("includeThoughts", _) => true,
+        _ => false,
     }
 }

@@ -98,9 +98,13 @@ const MESSAGE: usize = 2000;
 
 impl Report {
     /// Reads an error object: OpenAI's `{error:{..}}`, Anthropic's of the same shape, and the variants of servers
-    /// that speak OpenAI's format: `error` as text, `message` or `detail` at the top.
+    /// that speak OpenAI's format: `error` as text, `message` or `detail` at the top, a list `errors` (watsonx,
+    /// Cloudflare).
     pub fn read(body: &Value) -> Option<Self> {
         let top = body.as_object()?;
+        if let Some(first) = top.get("errors").and_then(|list| list.get(0)) {
+            return Self::read(first);
+        }
         let mut report = match top.get("error") {
             Some(Value::Object(error)) => {
                 let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -361,6 +365,13 @@ mod tests {
             Some("request_too_large"),
         ),
         (422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, InvalidRequest, None),
+        (
+            404,
+            r#"{"errors":[{"code":"model_not_supported","message":"Model 'x' is not supported"}],"trace":"t","status_code":404}"#,
+            NotFound,
+            Some("model_not_supported"),
+        ),
+        (400, r#"{"errors":[],"message":"x"}"#, InvalidRequest, None),
         (418, "{}", InvalidRequest, None),
     ];
 
