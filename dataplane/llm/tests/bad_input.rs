@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 #[test]
 fn requests_name_the_field() {
     let message = |message: Value| json!({"model": "m", "messages": [message]}).to_string();
+    let contents = |content: Value| json!({"model": "m", "contents": [content]}).to_string();
     for (format, body, param) in [
         (Format::Chat, "[]".to_owned(), ""),
         (Format::Chat, "{".to_owned(), ""),
@@ -52,6 +53,33 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
             "thinking.type",
         ),
+        (Format::Gemini, json!({"contents": []}).to_string(), "model"),
+        (Format::Gemini, json!({"model": "m"}).to_string(), "contents"),
+        (Format::Gemini, contents(json!("hi")), "contents[0]"),
+        (Format::Gemini, contents(json!({"role": "robot"})), "contents[0].role"),
+        (Format::Gemini, contents(json!({"parts": "hi"})), "contents[0].parts"),
+        (Format::Gemini, contents(json!({"parts": [{"text": 1}]})), "contents[0].parts[0].text"),
+        (
+            Format::Gemini,
+            contents(json!({"parts": {"function_call": {"args": {}}}})),
+            "contents[0].parts[0].functionCall.name",
+        ),
+        (
+            Format::Gemini,
+            contents(json!({"parts": [{"inline_data": {"data": "x"}}]})),
+            "contents[0].parts[0].inlineData.mimeType",
+        ),
+        (
+            Format::Gemini,
+            json!({"model": "m", "contents": [], "generation_config": {"topK": "x"}}).to_string(),
+            "generationConfig.topK",
+        ),
+        (
+            Format::Gemini,
+            json!({"model": "m", "contents": [], "generationConfig": {"thinkingConfig": {"thinkingBudget": -5}}})
+                .to_string(),
+            "generationConfig.thinkingConfig.thinkingBudget",
+        ),
     ] {
         let error = format.dialect().decode_request(body.as_bytes()).unwrap_err();
         assert_eq!(error.param, param, "{body}: {error}");
@@ -67,6 +95,12 @@ fn answers_that_are_none() {
         (Format::Chat, empty, Broken::Empty),
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+        (Format::Gemini, json!({"candidates": []}), Broken::Empty),
+        (
+            Format::Gemini,
+            json!({"candidates": [{"content": {"parts": [{"text": ""}]}, "finishReason": "STOP"}]}),
+            Broken::Empty,
+        ),
     ] {
         assert_eq!(
             format.dialect().decode_response(body.to_string().as_bytes(), &upstream_of(format)),
@@ -88,11 +122,15 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 2] = [Format::Chat, Format::Messages];
+const FORMATS: [Format; 3] = [Format::Chat, Format::Messages, Format::Gemini];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
-    let name = if format == Format::Messages { "Anthropic" } else { "OpenAICompatible" };
+    let name = match format {
+        Format::Messages => "Anthropic",
+        Format::Gemini => "Gemini",
+        _ => "OpenAICompatible",
+    };
     Upstream::new("model", provider::by_name(name).unwrap())
 }
 
@@ -137,6 +175,48 @@ fn json_like() -> impl Strategy<Value = Value> {
         "schema",
         "properties",
         "required",
+        "contents",
+        "parts",
+        "candidates",
+        "functionCall",
+        "functionResponse",
+        "args",
+        "response",
+        "inlineData",
+        "fileData",
+        "fileUri",
+        "mimeType",
+        "data",
+        "thought",
+        "thoughtSignature",
+        "generationConfig",
+        "thinkingConfig",
+        "thinkingBudget",
+        "responseSchema",
+        "responseMimeType",
+        "toolConfig",
+        "functionCallingConfig",
+        "functionDeclarations",
+        "systemInstruction",
+        "finishReason",
+        "usageMetadata",
+        "promptTokenCount",
+        "totalTokenCount",
+        "groundingMetadata",
+        "groundingChunks",
+        "groundingSupports",
+        "groundingChunkIndices",
+        "segment",
+        "endIndex",
+        "partialArgs",
+        "jsonPath",
+        "stringValue",
+        "willContinue",
+        "promptFeedback",
+        "details",
+        "retryDelay",
+        "$ref",
+        "$defs",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -163,6 +243,14 @@ fn json_like() -> impl Strategy<Value = Value> {
         "json_schema",
         "object",
         "stop",
+        "model",
+        "STOP",
+        "image/png",
+        "$.a[0].b",
+        "#/$defs/a",
+        "#",
+        "3.5s",
+        "cGVuc3RvY2s6",
         "{\"a\":1}",
         "é",
     ];
@@ -209,11 +297,12 @@ proptest! {
         }
         body["model"] = "claude-sonnet-4-5".into();
         body["messages"] = json!([{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]);
-        body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}}]);
+        body["contents"] = json!([{"role": "user", "parts": content}, {"role": "model", "parts": [content]}]);
+        body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}, "functionDeclarations": [{"name": "x", "parameters": schema, "parametersJsonSchema": schema}]}]);
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
-            for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Gemini", "VertexAI"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
                 let target = provider.formats("x").first().unwrap().dialect();
@@ -247,8 +336,8 @@ proptest! {
             for (chunk, wrap, is_start) in &chunks {
                 let chunk = match (wrap, is_start) {
                     (false, _) => chunk.clone(),
-                    (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
-                    (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
+                    (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}], "candidates": [chunk]}),
+                    (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}], "candidates": [{"content": {"parts": [chunk]}}]}),
                 };
                 let frame = Frame { event: name.clone(), data: chunk.to_string(), raw: Default::default() };
                 let _ = decoder.push(&frame, &mut events);

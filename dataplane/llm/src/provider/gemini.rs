@@ -86,3 +86,48 @@ pub(super) fn thinking_by_name(model: &str) -> Option<ReasoningStyle> {
         _ => ReasoningStyle::Effort,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let google = Gemini.default_endpoint().unwrap();
+        for (endpoint, model, call, url) in [
+            (
+                google,
+                "gemini-2.5-pro",
+                Call::Generate { stream: false },
+                "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:generateContent",
+            ),
+            (
+                google,
+                "gemini-2.5-pro",
+                Call::Generate { stream: true },
+                "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+            ),
+            (
+                google,
+                "models/gemini-embedding-001",
+                Call::Embed,
+                "https://generativelanguage.googleapis.com/v1beta/models/gemini-embedding-001:batchEmbedContents",
+            ),
+            (
+                "http://proxy:1/",
+                "tunedModels/x",
+                Call::CountTokens,
+                "http://proxy:1/v1beta/tunedModels/x:countTokens",
+            ),
+            (
+                "https://x.example/google/v1alpha",
+                "m",
+                Call::CountTokens,
+                "https://x.example/google/v1alpha/models/m:countTokens",
+            ),
+        ] {
+            let site = Site { endpoint, ..Site::default() };
+            assert_eq!(Gemini.url(&site, model, Format::Gemini, call).as_deref(), Some(url));
+        }
+    }
+}

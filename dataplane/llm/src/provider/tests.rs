@@ -47,6 +47,8 @@ fn names_that_opentelemetry_knows() {
         ("DeepSeek", "deepseek"),
         ("Groq", "groq"),
         ("Mistral", "mistral_ai"),
+        ("Gemini", "gcp.gemini"),
+        ("VertexAI", "gcp.vertex_ai"),
     ] {
         assert_eq!(provider(name).otel_name(), otel);
     }

@@ -63,6 +63,9 @@ impl StreamDecoder for Decoder {
 
     /// Reasons are told here: a chunk behind the one that named the reason may still bring text or usage.
     fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Broken> {
+        if self.is_failed {
+            return Ok(());
+        }
         let is_whole = |choice: &Choice| !choice.is_seen || choice.finish.is_some();
         if !self.has_answer() || !self.choices.iter().all(is_whole) {
             return Err(Broken::Cut);

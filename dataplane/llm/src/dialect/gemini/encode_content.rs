@@ -1,5 +1,7 @@
 //! Messages of a request, written.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::ReasoningStyle;
@@ -10,7 +12,7 @@ use crate::ledger::{Fate, Ledger};
 use crate::message::{Media, Message, Part, PartBody, ReasoningBlock, Request, Role, Signature, ToolCall};
 use crate::provider::GeminiQuirks;
 
-use super::history::{Answer, Calls, turn_start};
+use super::history::{Answer, Calls, Settled, turn_start};
 use super::media::{self, Kind};
 use super::{parts, signature, thinking};
 
@@ -111,20 +113,26 @@ impl<'a> Contents<'a> {
 
     /// Messages of the user that stand behind each other: results first, as an answer to the calls.
     fn user(&mut self, run: &'a [Message]) -> Result<(), Refused> {
-        let is_result = |part: &&Part| matches!(part.body, PartBody::ToolResult { .. });
-        self.answer_open_calls(run)?;
-        let mut written = Vec::new();
+        let strays = self.answer_open_calls(run)?;
+        let (mut written, mut moved) = (Vec::new(), Vec::new());
         let mut says_something = false;
-        for message in run {
-            let has_results = message.parts.iter().any(|part| is_result(&part));
+        for (i, message) in run.iter().enumerate() {
+            let is_result = |part: &Part| matches!(part.body, PartBody::ToolResult { .. });
+            let has_results = message.parts.iter().any(is_result);
             extras::note_dropped(&message.extra, self.ledger);
             // The name of a result's message is the function's.
             if message.name.is_some() && !has_results {
                 self.note(Field::MessageName, Fate::Dropped);
             }
             says_something |= !has_results;
-            for part in message.parts.iter().filter(|part| !is_result(part)) {
-                written.extend(self.user_part(part)?);
+            for (j, part) in message.parts.iter().enumerate() {
+                if !is_result(part) {
+                    written.extend(self.user_part(part)?);
+                } else if strays.contains(&(i, j)) {
+                    let result = self.result(part, message.name.as_deref(), &mut moved)?;
+                    written.extend(result.map(|result| self.told(&result)));
+                    written.append(&mut moved);
+                }
             }
         }
         if !written.is_empty() || says_something {
@@ -133,13 +141,24 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    fn answer_open_calls(&mut self, run: &'a [Message]) -> Result<(), Refused> {
+    /// A result without its call, as words.
+    fn told(&mut self, result: &Value) -> Value {
+        self.note(Field::ResultPart, Fate::Emulated);
+        let of = |name: &str| result.get("functionResponse").and_then(|it| it.get(name));
+        let name = of("name").and_then(Value::as_str).unwrap_or_default();
+        let response = of("response").unwrap_or(&Value::Null);
+        let text = response.get("output").and_then(Value::as_str).map(str::to_owned);
+        json!({"text": format!("Result of `{name}`: {}", text.unwrap_or_else(|| response.to_string()))})
+    }
+
+    /// Writes the results that the last calls wait for; returns those that nobody waits for.
+    fn answer_open_calls(&mut self, run: &'a [Message]) -> Result<HashSet<(usize, usize)>, Refused> {
         if self.is_same_format {
-            return Ok(());
+            return Ok(HashSet::new());
         }
-        let answers = self.calls.settle(run);
+        let Settled { answers, strays } = self.calls.settle(run);
         if answers.is_empty() {
-            return Ok(());
+            return Ok(strays);
         }
         let (mut written, mut moved) = (Vec::with_capacity(answers.len()), Vec::new());
         for answer in answers {
@@ -155,7 +174,7 @@ impl<'a> Contents<'a> {
         }
         written.append(&mut moved);
         self.push("user", written, None);
-        Ok(())
+        Ok(strays)
     }
 
     /// A message of this format's own: the client knows the rules.
@@ -171,14 +190,21 @@ impl<'a> Contents<'a> {
         Ok(written)
     }
 
-    fn function_response(&self, id: &str, name: &str, response: Value) -> Value {
+    fn function_response(&mut self, id: &str, name: &str, response: Value) -> Value {
         let mut out = Map::new();
-        if self.quirks.call_ids {
-            out.insert("id".into(), id.into());
-        }
+        self.write_id(id, &mut out);
         out.insert("name".into(), name.into());
         out.insert("response".into(), response);
         json!({"functionResponse": out})
+    }
+
+    fn write_id(&mut self, id: &str, out: &mut Map<String, Value>) {
+        if self.quirks.call_ids {
+            out.insert("id".into(), id.into());
+        } else if !self.is_same_format {
+            // The order tells which result is whose.
+            self.note(Field::CallId, Fate::Emulated);
+        }
     }
 
     /// A tool's result: an object, and media beside it where the model reads them there.
@@ -242,15 +268,19 @@ impl<'a> Contents<'a> {
     }
 
     fn user_part(&mut self, part: &Part) -> Result<Option<Value>, Refused> {
+        let own_type = part.extra.get("fileData").and_then(|file| file.get("mimeType")?.as_str());
+        let own_type = own_type.filter(|_| self.is_same_format);
         let written = match &part.body {
             PartBody::Text(text) | PartBody::Refusal(text) if text.is_empty() && !self.is_same_format => {
                 return Ok(None);
             }
             PartBody::Text(text) | PartBody::Refusal(text) => json!({"text": text}),
-            PartBody::Image(media) => self.media(media, Kind::Image, None)?,
-            PartBody::Audio(media) => self.media(media, Kind::Audio, None)?,
-            PartBody::Video(media) => self.media(media, Kind::Video, None)?,
-            PartBody::Document { media, name } => self.media(media, Kind::Document, name.as_deref())?,
+            PartBody::Image(media) => self.media(media, Kind::Image, None, own_type)?,
+            PartBody::Audio(media) => self.media(media, Kind::Audio, None, own_type)?,
+            PartBody::Video(media) => self.media(media, Kind::Video, None, own_type)?,
+            PartBody::Document { media, name } => {
+                self.media(media, Kind::Document, name.as_deref(), own_type)?
+            }
             PartBody::Opaque { format: Format::Gemini, value } => self.own_part(value),
             PartBody::Opaque { value, .. } => {
                 let kind = value.get("type").or_else(|| value.get("role")).and_then(Value::as_str);
@@ -273,7 +303,14 @@ impl<'a> Contents<'a> {
         Refused { field: Field::Part.name(client).to_owned(), message }
     }
 
-    fn media(&mut self, media: &Media, kind: Kind, name: Option<&str>) -> Result<Value, Refused> {
+    /// `own_type`: the media type that a client of this format gave to a URL.
+    fn media(
+        &mut self,
+        media: &Media,
+        kind: Kind,
+        name: Option<&str>,
+        own_type: Option<&str>,
+    ) -> Result<Value, Refused> {
         if let Some(reads) = self.upstream.facts.input {
             let (reads, what) = match kind {
                 Kind::Image => (reads.image, "images"),
@@ -306,7 +343,8 @@ impl<'a> Contents<'a> {
             }
             Media::Url { url, .. } if media::is_fetchable(url) => {
                 inner.insert("fileUri".into(), url.clone().into());
-                if let Some(media_type) = media::sent_type(url, kind, self.quirks.needs_media_type) {
+                let by_url = || media::sent_type(url, kind, self.quirks.needs_media_type);
+                if let Some(media_type) = own_type.or_else(by_url) {
                     inner.insert("mimeType".into(), media_type.into());
                 }
                 "fileData"
@@ -318,7 +356,9 @@ impl<'a> Contents<'a> {
             }
         };
         match name {
-            Some(name) if self.quirks.media_names => drop(inner.insert("displayName".into(), name.into())),
+            Some(name) if self.quirks.media_names || self.is_same_format => {
+                drop(inner.insert("displayName".into(), name.into()))
+            }
             Some(_) => self.note(Field::DocumentName, Fate::Dropped),
             None => {}
         }
@@ -444,9 +484,7 @@ impl<'a> Contents<'a> {
     fn call(&mut self, call: &ToolCall) -> Value {
         let ToolCall { id, name, arguments, signature } = call;
         let mut inner = Map::new();
-        if self.quirks.call_ids {
-            inner.insert("id".into(), id.clone().into());
-        }
+        self.write_id(id, &mut inner);
         inner.insert("name".into(), name.clone().into());
         inner.insert("args".into(), parts::arguments_object(arguments, Field::CallArguments, self.ledger));
         let mut out = json!({"functionCall": inner});

@@ -155,10 +155,9 @@ impl Encoder<'_> {
             self.note(Field::Messages, Fate::Emulated);
             contents.push(json!({"role": "user", "parts": std::mem::take(&mut self.system)}));
         }
-        let is_models =
-            contents.first().is_some_and(|first| first.get("role").is_some_and(|it| it == "model"));
-        if is_models && !self.is_same_format() {
-            // Calls behind nothing are a 400.
+        let is_users = |first: &Value| first.get("role").is_some_and(|role| role == "user");
+        if !contents.first().is_some_and(is_users) && !self.is_same_format() {
+            // Nothing to answer is a 400, and so are calls behind nothing.
             self.note(Field::Messages, Fate::Emulated);
             contents.insert(0, json!({"role": "user", "parts": [{"text": " "}]}));
         }
@@ -257,8 +256,9 @@ impl Encoder<'_> {
                 None,
                 "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned(),
             ),
-            Some(ResponseFormat::JsonSchema { schema, name: _, strict: _, description }) => (
-                Some((schema, description)),
+            // An answer fits the schema always there, `strict` or not.
+            Some(ResponseFormat::JsonSchema { schema, name, strict: _, description }) => (
+                Some((schema, name, description)),
                 format!(
                     "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code \
                      fence.\n{schema}"
@@ -271,13 +271,16 @@ impl Encoder<'_> {
             return;
         }
         self.configure("responseMimeType", "application/json");
-        if let Some((wanted, description)) = wanted {
+        if let Some((wanted, name, description)) = wanted {
             let (mut adapted, is_changed) = self.schema(wanted);
             if is_changed {
                 self.note(Field::ResponseFormat, Fate::Clamped);
             }
-            if let (Value::Object(adapted), Some(description)) = (&mut adapted, description) {
-                adapted.entry("description").or_insert_with(|| description.clone().into());
+            if let (Value::Object(adapted), false) = (&mut adapted, self.is_same_format()) {
+                adapted.entry("title").or_insert_with(|| name.clone().into());
+                if let Some(description) = description {
+                    adapted.entry("description").or_insert_with(|| description.clone().into());
+                }
             }
             self.configure("responseJsonSchema", adapted);
         }

@@ -1,7 +1,7 @@
 //! What Google wants of a history with tool calls: results name the function, stand together behind the calls, one for
 //! each and in their order; calls of the current turn are signed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::message::{Message, Part, PartBody, Role};
 
@@ -23,6 +23,15 @@ pub(super) enum Answer<'a> {
     Missing(&'a str),
 }
 
+/// What becomes of the results in a run of the user's messages.
+#[derive(Debug, Default)]
+pub(super) struct Settled<'a> {
+    /// One for each call, in their order.
+    pub answers: Vec<Answer<'a>>,
+    /// Places (message of the run, part) of results that answer none of them. As results they are a 400.
+    pub strays: HashSet<(usize, usize)>,
+}
+
 impl<'a> Calls<'a> {
     /// An assistant's message.
     pub fn open(&mut self, message: &'a Message) {
@@ -39,25 +48,27 @@ impl<'a> Calls<'a> {
         self.names.get(id).copied()
     }
 
-    /// The results in these messages in the order of the calls, one for each; what answers none of them comes last.
-    pub fn settle(&mut self, run: &'a [Message]) -> Vec<Answer<'a>> {
-        let mut by_id: HashMap<&str, VecDeque<usize>> = HashMap::new();
-        let mut left = Vec::new();
-        for message in run {
-            for part in &message.parts {
+    /// Brings the results in these messages to the calls that wait for them.
+    pub fn settle(&mut self, run: &'a [Message]) -> Settled<'a> {
+        let mut by_id: HashMap<&str, VecDeque<(usize, usize)>> = HashMap::new();
+        let mut out = Settled::default();
+        for (i, message) in run.iter().enumerate() {
+            for (j, part) in message.parts.iter().enumerate() {
                 if let PartBody::ToolResult { id, .. } = &part.body {
-                    by_id.entry(id).or_default().push_back(left.len());
-                    left.push(Some(Answer::Given(part, message.name.as_deref())));
+                    by_id.entry(id).or_default().push_back((i, j));
+                    out.strays.insert((i, j));
                 }
             }
         }
-        let mut out = Vec::with_capacity(left.len());
         for id in std::mem::take(&mut self.open) {
             let place = by_id.get_mut(id).and_then(VecDeque::pop_front);
-            let given = place.and_then(|place| left.get_mut(place)?.take());
-            out.push(given.unwrap_or(Answer::Missing(id)));
+            let given = place.and_then(|(i, j)| {
+                out.strays.remove(&(i, j));
+                let message = run.get(i)?;
+                Some(Answer::Given(message.parts.get(j)?, message.name.as_deref()))
+            });
+            out.answers.push(given.unwrap_or(Answer::Missing(id)));
         }
-        out.extend(left.into_iter().flatten());
         out
     }
 }

@@ -85,6 +85,9 @@ impl Dialect for Gemini {
     }
 }
 
+/// What a signature begins with that another issuer wrote.
+pub(crate) const CARRIER_MARK: &str = signature::MARK;
+
 /// An error in Google's words, where the body is one: Google's front answers for other vendors' models too.
 pub(crate) fn read_google_error(status: u16, body: &[u8]) -> Option<UpstreamError> {
     error::read_google(status, body)

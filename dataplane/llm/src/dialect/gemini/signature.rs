@@ -13,7 +13,7 @@ use crate::message::{Issuer, PartBody, ReasoningBlock, Signature};
 /// Whose signatures the format itself holds.
 const HOME: Issuer = Issuer::Gemini;
 /// Base64 of `penstock:`, which ends at a whole group.
-const MARK: &str = "cGVuc3RvY2s6";
+pub(super) const MARK: &str = "cGVuc3RvY2s6";
 /// Marks a block that is encrypted as a whole, behind [`MARK`].
 const REDACTED: &str = "redacted:";
 
