@@ -1,9 +1,11 @@
 """Calls a gateway with every official Python SDK and prints what they made of the answers.
 
 stdin: {"base_url": URL without a path, "api_key": KEY, "concurrency": 8,
-        "calls": [{"client": "chat" | "responses" | "completions" | "messages" | "gemini", "model", "text", "stream"}]}
+        "calls": [{"client": "chat" | "responses" | "completions" | "messages" | "gemini" | "embeddings" | "count_tokens" |
+        "models", "model", "text", "stream"}]}
 stdout: a list, one for each call, in order:
   {"ok": true, "text", "tools": [{"name", "input"}], "finish"} | {"ok": false, "error", "status", "message"}
+  (the last three kinds have members of their own)
 
 Streams are gathered by the SDKs themselves where they can.
 """
@@ -108,7 +110,33 @@ async def gemini(clients, model, text, stream):
     return {"text": text, "tools": tools, "finish": getattr(finish, "value", finish)}
 
 
-KINDS = {"chat": chat, "responses": responses, "completions": completions, "messages": messages, "gemini": gemini}
+async def embeddings(clients, model, text, _stream):
+    # The SDK asks for base64 and unpacks it.
+    answer = await clients["openai"].embeddings.create(model=model, input=[text, "second", text])
+    vectors = [item.embedding for item in answer.data]
+    same = vectors[0] == vectors[2] and vectors[0] != vectors[1]
+    return {"text": f"{len(vectors)} vectors", "size": len(vectors[0]), "same": same,
+            "usage": answer.usage.model_dump(), "first": vectors[0][:3]}
+
+
+async def count_tokens(clients, model, text, _stream):
+    answer = await clients["anthropic"].messages.count_tokens(
+        model=model, system="Be brief.", messages=[{"role": "user", "content": text}],
+        tools=[{"name": "look_up", "input_schema": SCHEMA}])
+    return {"text": "", "tokens": answer.input_tokens}
+
+
+async def models(clients, model, _text, _stream):
+    of_openai = [item.id async for item in clients["openai"].models.list()]
+    of_anthropic = [item.id async for item in clients["anthropic"].models.list()]
+    of_google = [item.name async for item in await clients["genai"].aio.models.list()]
+    one = [(await clients["openai"].models.retrieve(model)).id,
+           (await clients["anthropic"].models.retrieve(model)).id,
+           (await clients["genai"].aio.models.get(model=model)).name]
+    return {"text": "", "openai": of_openai, "anthropic": of_anthropic, "google": of_google, "one": one}
+
+
+KINDS = {"embeddings": embeddings, "count_tokens": count_tokens, "models": models, "chat": chat, "responses": responses, "completions": completions, "messages": messages, "gemini": gemini}
 
 
 async def main():

@@ -1,7 +1,7 @@
 //! Fixtures of our own, and what becomes of each; one folder a dialect, `golden/<format>/`:
 //!
 //! - `requests/*.json`: a client's request (`client`, `request`), and the `provider` and `model` that it goes to in this
-//!   format, with the model's `facts` where they matter; what is sent, and the ledger.
+//!   format, with what is known of the model (`facts`); what is sent, and the ledger.
 //! - `answers/*.json`: a provider's complete answer in this format (`provider`, `model`, `answer`), read, and written
 //!   again for each kind of client.
 //! - `streams/*.sse`, `*.ndjson` or `*.events` (an event stream's events, `name: payload` a line): the same for a
@@ -21,7 +21,7 @@ use serde_json::Value;
 const CLIENTS: [Format; 3] = [Format::Chat, Format::Messages, Format::Gemini];
 
 /// Formats with a folder.
-const FOLDERS: [Format; 3] = [Format::Chat, Format::Messages, Format::Gemini];
+const FOLDERS: [Format; 5] = [Format::Chat, Format::Messages, Format::Gemini, Format::Cohere, Format::Ollama];
 
 fn folder_of(format: Format) -> &'static str {
     match format {
@@ -105,7 +105,10 @@ fn requests() {
             let client: Format = serde_json::from_value(fixture["client"].clone()).unwrap();
             let provider = provider_named(fixture["provider"].as_str().unwrap());
             let request = client.dialect().decode_request(fixture["request"].to_string().as_bytes()).unwrap();
-            let facts: Facts = serde_json::from_value(fixture["facts"].clone()).unwrap_or_default();
+            let facts: Facts = match &fixture["facts"] {
+                Value::Null => Facts::UNKNOWN,
+                facts => serde_json::from_value(facts.clone()).unwrap(),
+            };
             let model = fixture["model"].as_str().unwrap();
             let upstream = Upstream { facts: &facts, ..Upstream::new(model, provider) };
             let mut ledger = Ledger::new(client);

@@ -94,6 +94,13 @@ impl World {
         self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
     }
 
+    /// The same with this `parameterPolicy`.
+    pub fn route_with_policy(&mut self, name: &str, pools: &[&str], policy: &str) {
+        self.route(name, pools, json!({}));
+        let route = self.objects.last_mut().expect("the route");
+        route["spec"]["parameterPolicy"] = json!(policy);
+    }
+
     /// A route for one model name to the model `m` of one pool.
     pub fn route_named(&mut self, name: &str, model: &str, pool: &str) {
         let spec = json!({

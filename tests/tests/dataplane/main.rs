@@ -4,12 +4,15 @@
 mod breaker;
 mod committed;
 mod disconnect;
+mod endpoints;
 mod failover;
 mod gateway;
 mod input;
 mod keys;
 mod metering;
+mod parameters;
 mod passthrough;
+mod plain_client;
 mod reencoded;
 mod refusal;
 mod reload;

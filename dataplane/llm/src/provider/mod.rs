@@ -8,6 +8,7 @@ mod azure_openai;
 mod bytedance;
 mod cerebras;
 mod cloudflare_workers_ai;
+mod cohere;
 mod databricks;
 mod deepinfra;
 mod deepseek;
@@ -22,6 +23,7 @@ mod moonshot;
 mod nebius;
 mod novita;
 mod nvidia_nim;
+mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
@@ -46,7 +48,7 @@ pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
 pub use crate::dialect::gemini::quirks::GeminiQuirks;
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
-use crate::{Format, UpstreamError};
+use crate::{Format, UpstreamError, catalogue};
 
 /// Where a provider's API is, as a pool says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,8 +150,8 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Is this a model of the provider's own? Used where a pool lists no models.
-    fn serves(&self, _model: &str) -> bool {
-        false
+    fn serves(&self, model: &str) -> bool {
+        catalogue::serves(&self.key(), model)
     }
 
     /// What an answer with an error status means. The default asks the dialect.
@@ -208,6 +210,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &bytedance::BYTEDANCE,
     &cerebras::CEREBRAS,
     &cloudflare_workers_ai::CLOUDFLARE_WORKERS_AI,
+    &cohere::Cohere,
     &databricks::DATABRICKS,
     &deepinfra::DEEPINFRA,
     &deepseek::DEEPSEEK,
@@ -222,6 +225,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &nebius::NEBIUS,
     &novita::NOVITA,
     &nvidia_nim::NVIDIA_NIM,
+    &ollama::Ollama,
     &openai::OPENAI,
     &openai_compatible::OPENAI_COMPATIBLE,
     &openrouter::OPENROUTER,

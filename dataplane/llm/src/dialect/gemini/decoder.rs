@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::dialect::failure::bounded;
-use crate::dialect::{Format, StreamDecoder};
+use crate::dialect::{Format, StreamDecoder, ids};
 use crate::error::Broken;
 use crate::framing::Frame;
 use crate::message::{Event, FinishReason, Issuer, Media, ReasoningBlock, Signature, Usage};
@@ -233,14 +233,14 @@ struct Ids<'a> {
 impl Ids<'_> {
     /// The answer's own id makes it differ from turn to turn; where there is none, what the chunk says does.
     fn make(&self, index: usize) -> String {
-        let answer: String =
-            self.answer.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
-        let answer =
-            if answer.is_empty() { format!("{:016x}", hash(&self.chunk.to_string())) } else { answer };
-        match self.choice {
-            0 => format!("call_{answer}_{index}"),
-            choice => format!("call_{answer}_{choice}_{index}"),
+        let mut answer = match self.answer {
+            Some(answer) => answer.to_owned(),
+            None => format!("{:016x}", hash(&self.chunk.to_string())),
+        };
+        if self.choice > 0 {
+            answer.push_str(&format!("c{}", self.choice));
         }
+        ids::made_call_id(&answer, index)
     }
 }
 

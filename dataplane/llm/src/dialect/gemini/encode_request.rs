@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{ReasoningStyle, Sampling};
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras, fields, instructions};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -252,20 +252,13 @@ impl Encoder<'_> {
                 return self.configure("responseMimeType", "text/plain");
             }
             None | Some(ResponseFormat::Text) => return,
-            Some(ResponseFormat::JsonObject) => (
-                None,
-                "Answer with one JSON object and nothing else: no text around it, no code fence.".to_owned(),
-            ),
+            Some(ResponseFormat::JsonObject) => (None, instructions::JSON_OBJECT.to_owned()),
             // An answer fits the schema always there, `strict` or not.
-            Some(ResponseFormat::JsonSchema { schema, name, strict: _, description }) => (
-                Some((schema, name, description)),
-                format!(
-                    "Answer with JSON that fits this JSON Schema and nothing else: no text around it, no code \
-                     fence.\n{schema}"
-                ),
-            ),
+            Some(ResponseFormat::JsonSchema { schema, name, strict: _, description }) => {
+                (Some((schema, name, description)), instructions::json_schema(schema))
+            }
         };
-        if !self.takes_json_mode(wanted.is_some()) {
+        if !self.takes_json_mode() {
             self.note(Field::ResponseFormat, Fate::Emulated);
             self.system.push(json!({"text": instruction}));
             return;
@@ -286,13 +279,13 @@ impl Encoder<'_> {
         }
     }
 
-    /// Models before generation 3 refuse JSON together with functions. Source:
+    /// Models before generation 3 refuse JSON together with functions; those that make images refuse it at all. Source:
     /// <https://ai.google.dev/gemini-api/docs/structured-output>, "Structured outputs with tools".
-    fn takes_json_mode(&self, with_schema: bool) -> bool {
+    fn takes_json_mode(&self) -> bool {
         if self.is_same_format() {
             return true;
         }
-        if with_schema && self.upstream.facts.json_schema == Some(false) {
+        if self.upstream.facts.json_schema == Some(false) {
             return false;
         }
         let combines = !matches!(

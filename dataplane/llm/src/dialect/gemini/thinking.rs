@@ -21,7 +21,9 @@ const LEVELS: &[&str] = &["minimal", "low", "medium", "high"];
 /// How the model is asked; unknown is `None`.
 pub(super) fn style(upstream: &Upstream<'_>) -> Option<ReasoningStyle> {
     let facts = upstream.facts.reasoning.as_ref().map(|reasoning| reasoning.style);
-    facts.or(upstream.provider.gemini_quirks(upstream.model).thinking)
+    facts
+        .filter(|style| *style != ReasoningStyle::Unknown)
+        .or(upstream.provider.gemini_quirks(upstream.model).thinking)
 }
 
 /// `thinkingConfig` for what a client of another format asks, or by Penstock's own switch.
@@ -35,7 +37,7 @@ pub(super) fn config(request: &Request, upstream: &Upstream<'_>, ledger: &mut Le
         Some(ReasoningStyle::Always) => scribe.always(reasoning),
         Some(ReasoningStyle::Budget | ReasoningStyle::Toggle) => scribe.budget(reasoning),
         Some(ReasoningStyle::Effort | ReasoningStyle::Adaptive) => scribe.level(reasoning),
-        None => scribe.as_asked(reasoning),
+        Some(ReasoningStyle::Unknown) | None => scribe.as_asked(reasoning),
     }
     out
 }
