@@ -32,6 +32,11 @@ impl Provider for Ollama {
         Some(EmbedFormat::Ollama)
     }
 
+    /// It serves what was pulled.
+    fn serves(&self, _model: &str) -> bool {
+        false
+    }
+
     /// Base URLs for its other formats end in `/v1`, and some tools write `/api`: both are tolerated.
     fn url(&self, site: &Site<'_>, _model: &str, _format: Format, call: Call) -> Option<String> {
         let base = site.endpoint.trim_end_matches('/');

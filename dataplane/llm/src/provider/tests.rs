@@ -259,7 +259,7 @@ fn own_models() {
         ("Ollama", "llama3.1:8b", false),
         ("Mistral", "codestral-latest", true),
         ("Zhipu", "glm-4.6", true),
-        ("Groq", "openai/gpt-oss-120b", false),
+        ("Groq", "openai/gpt-oss-120b", true),
         ("CloudflareWorkersAI", "@cf/meta/llama-3.1-8b-instruct", true),
     ] {
         assert_eq!(provider(name).serves(model), serves, "{name} {model}");
