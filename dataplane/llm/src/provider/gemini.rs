@@ -2,7 +2,7 @@
 
 use super::{Auth, Call, GeminiQuirks, Provider, Site, join};
 use crate::Format;
-use crate::catalogue::ReasoningStyle;
+use crate::catalogue::{self, ReasoningStyle};
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 
@@ -51,7 +51,7 @@ impl Provider for Gemini {
 
     fn serves(&self, model: &str) -> bool {
         const OWN: &[&str] = &["gemini-", "gemma-", "learnlm-"];
-        OWN.iter().any(|own| model.starts_with(own))
+        OWN.iter().any(|own| model.starts_with(own)) || catalogue::serves(&self.key(), model)
     }
 
     fn issuer(&self, _model: &str) -> Option<Issuer> {

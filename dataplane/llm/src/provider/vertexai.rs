@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::gemini::thinking_by_name;
 use super::{Auth, Call, GeminiQuirks, Provider, Quirks, Site, join};
+use crate::catalogue;
 use crate::dialect::{Upstream, gemini};
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
@@ -82,9 +83,8 @@ impl Provider for VertexAI {
     }
 
     fn serves(&self, model: &str) -> bool {
-        const OWN: &[&str] =
-            &["gemini-", "claude-", "text-embedding-00", "text-multilingual-embedding-", "textembedding-"];
-        OWN.iter().any(|own| model.starts_with(own))
+        let is_own = model.starts_with("gemini-") || model.starts_with("claude-");
+        is_own || catalogue::serves(&self.key(), model)
     }
 
     /// Claude is behind Google's front: a refusal of the front looks like Google's.
