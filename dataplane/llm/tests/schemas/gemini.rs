@@ -185,10 +185,8 @@ impl Checker<'_> {
             ("object", _) if !value.is_object() => self.problem(path, "not an object"),
             ("boolean", _) if !value.is_boolean() => self.problem(path, "not a boolean"),
             ("number", _) if !value.is_number() => self.problem(path, "not a number"),
-            ("integer", _) => {
-                if value.as_i64().and_then(|number| i32::try_from(number).ok()).is_none() {
-                    self.problem(path, format!("{value} is no int32"));
-                }
+            ("integer", _) if value.as_i64().is_none_or(|number| i32::try_from(number).is_err()) => {
+                self.problem(path, format!("{value} is no int32"));
             }
             ("string", format) => self.string(schema, format, value, path),
             _ => {}

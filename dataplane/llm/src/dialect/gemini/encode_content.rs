@@ -1,7 +1,5 @@
 //! Messages of a request, written.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::ReasoningStyle;
@@ -9,22 +7,22 @@ use crate::dialect::{Format, Upstream, extras, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Media, Message, Part, PartBody, ReasoningBlock, Request, Role, Signature, ToolCall};
+use crate::message::{Message, Part, PartBody, ReasoningBlock, Request, Role, Signature, ToolCall};
 use crate::provider::GeminiQuirks;
 
-use super::history::{Answer, Calls, Settled, turn_start};
-use super::media::{self, Kind};
+use super::history::{Calls, turn_start};
+use super::media::Kind;
 use super::{parts, signature, thinking};
 
 pub(super) struct Contents<'a> {
     request: &'a Request,
-    upstream: &'a Upstream<'a>,
-    quirks: GeminiQuirks,
-    ledger: &'a mut Ledger,
-    is_same_format: bool,
+    pub upstream: &'a Upstream<'a>,
+    pub quirks: GeminiQuirks,
+    pub ledger: &'a mut Ledger,
+    pub is_same_format: bool,
     /// Generation 3 and later: signs its calls, refuses a turn whose calls are not, and reads media in results.
-    is_strict: bool,
-    calls: Calls<'a>,
+    pub is_strict: bool,
+    pub calls: Calls<'a>,
     out: Vec<Value>,
 }
 
@@ -71,11 +69,11 @@ impl<'a> Contents<'a> {
         Ok(self.out)
     }
 
-    fn note(&mut self, field: Field, fate: Fate) {
+    pub(super) fn note(&mut self, field: Field, fate: Fate) {
         self.ledger.note(field, fate);
     }
 
-    fn push(&mut self, role: &str, written: Vec<Value>, message: Option<&Message>) {
+    pub(super) fn push(&mut self, role: &str, written: Vec<Value>, message: Option<&Message>) {
         if written.is_empty() {
             // A content without parts is a 400.
             return self.note(Field::Content, Fate::Dropped);
@@ -101,7 +99,7 @@ impl<'a> Contents<'a> {
     }
 
     /// Adds what stands beside a part's own members.
-    fn complete(&mut self, written: Value, part: &Part) -> Value {
+    pub(super) fn complete(&mut self, written: Value, part: &Part) -> Value {
         let Value::Object(mut out) = written else { return written };
         if part.cache_control.is_some() {
             // Google caches by itself, or by name.
@@ -141,133 +139,7 @@ impl<'a> Contents<'a> {
         Ok(())
     }
 
-    /// A result without its call, as words.
-    fn told(&mut self, result: &Value) -> Value {
-        self.note(Field::ResultPart, Fate::Emulated);
-        let of = |name: &str| result.get("functionResponse").and_then(|it| it.get(name));
-        let name = of("name").and_then(Value::as_str).unwrap_or_default();
-        let response = of("response").unwrap_or(&Value::Null);
-        let text = response.get("output").and_then(Value::as_str).map(str::to_owned);
-        json!({"text": format!("Result of `{name}`: {}", text.unwrap_or_else(|| response.to_string()))})
-    }
-
-    /// Writes the results that the last calls wait for; returns those that nobody waits for.
-    fn answer_open_calls(&mut self, run: &'a [Message]) -> Result<HashSet<(usize, usize)>, Refused> {
-        if self.is_same_format {
-            return Ok(HashSet::new());
-        }
-        let Settled { answers, strays } = self.calls.settle(run);
-        if answers.is_empty() {
-            return Ok(strays);
-        }
-        let (mut written, mut moved) = (Vec::with_capacity(answers.len()), Vec::new());
-        for answer in answers {
-            match answer {
-                Answer::Given(part, name) => written.extend(self.result(part, name, &mut moved)?),
-                Answer::Missing(id) => {
-                    self.note(Field::Messages, Fate::Emulated);
-                    let name = self.calls.name_of(id).unwrap_or(id);
-                    let response = json!({"error": "no result was given"});
-                    written.push(self.function_response(id, name, response));
-                }
-            }
-        }
-        written.append(&mut moved);
-        self.push("user", written, None);
-        Ok(strays)
-    }
-
-    /// A message of this format's own: the client knows the rules.
-    fn own_user(&mut self, message: &'a Message) -> Result<Vec<Value>, Refused> {
-        let (mut written, mut moved) = (Vec::new(), Vec::new());
-        for part in &message.parts {
-            match part.body {
-                PartBody::ToolResult { .. } => written.extend(self.result(part, None, &mut moved)?),
-                _ => written.extend(self.user_part(part)?),
-            }
-        }
-        written.append(&mut moved);
-        Ok(written)
-    }
-
-    fn function_response(&mut self, id: &str, name: &str, response: Value) -> Value {
-        let mut out = Map::new();
-        self.write_id(id, &mut out);
-        out.insert("name".into(), name.into());
-        out.insert("response".into(), response);
-        json!({"functionResponse": out})
-    }
-
-    fn write_id(&mut self, id: &str, out: &mut Map<String, Value>) {
-        if self.quirks.call_ids {
-            out.insert("id".into(), id.into());
-        } else if !self.is_same_format {
-            // The order tells which result is whose.
-            self.note(Field::CallId, Fate::Emulated);
-        }
-    }
-
-    /// A tool's result: an object, and media beside it where the model reads them there.
-    fn result(
-        &mut self,
-        part: &Part,
-        told_name: Option<&str>,
-        moved: &mut Vec<Value>,
-    ) -> Result<Option<Value>, Refused> {
-        let PartBody::ToolResult { id, parts, is_error } = &part.body else { return Ok(None) };
-        let (mut texts, mut media): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
-        for inner in parts {
-            match &inner.body {
-                PartBody::Text(text) | PartBody::Refusal(text) => texts.push(text.clone()),
-                PartBody::Opaque { format: Format::Gemini, value } if self.is_same_format => {
-                    media.push(value.clone());
-                }
-                PartBody::Opaque { value, .. } => {
-                    self.note(Field::ResultPart, Fate::Emulated);
-                    texts.push(value.to_string());
-                }
-                PartBody::Image(_) | PartBody::Audio(_) | PartBody::Video(_) | PartBody::Document { .. } => {
-                    let Some(written) = self.user_part(inner)? else { continue };
-                    if self.reads_in_results(&inner.body) {
-                        media.push(written);
-                    } else {
-                        self.note(Field::ResultPart, Fate::Emulated);
-                        moved.push(written);
-                    }
-                }
-                PartBody::Citation(_) => {}
-                PartBody::Reasoning(_) | PartBody::ToolCall(_) | PartBody::ToolResult { .. } => {
-                    self.note(Field::ResultPart, Fate::Dropped);
-                }
-            }
-        }
-        let own_name =
-            part.extra.get("functionResponse").and_then(|it| it.get("name")).and_then(Value::as_str);
-        let name = self.calls.name_of(id).or(own_name).or(told_name).unwrap_or_else(|| {
-            self.ledger.note(Field::ResultPart, Fate::Emulated);
-            id
-        });
-        let response = result_object(&texts.join("\n"), *is_error, self.is_same_format);
-        let mut out = self.function_response(id, name, response);
-        if let (false, Some(Value::Object(inner))) = (media.is_empty(), out.get_mut("functionResponse")) {
-            inner.insert("parts".into(), media.into());
-        }
-        Ok(Some(self.complete(out, part)))
-    }
-
-    /// Sources: <https://ai.google.dev/gemini-api/docs/function-calling>, "Multimodal function responses".
-    fn reads_in_results(&self, body: &PartBody) -> bool {
-        const TYPES: &[&str] = &["image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"];
-        let media = match body {
-            PartBody::Image(media) | PartBody::Document { media, .. } => media,
-            _ => return self.is_same_format,
-        };
-        let is_known =
-            matches!(media, Media::Base64 { media_type, .. } if TYPES.contains(&media_type.as_str()));
-        self.is_same_format || (self.is_strict && is_known)
-    }
-
-    fn user_part(&mut self, part: &Part) -> Result<Option<Value>, Refused> {
+    pub(super) fn user_part(&mut self, part: &Part) -> Result<Option<Value>, Refused> {
         let own_type = part.extra.get("fileData").and_then(|file| file.get("mimeType")?.as_str());
         let own_type = own_type.filter(|_| self.is_same_format);
         let written = match &part.body {
@@ -298,73 +170,9 @@ impl<'a> Contents<'a> {
         Ok(Some(self.complete(written, part)))
     }
 
-    fn refuse(&self, message: String) -> Refused {
+    pub(super) fn refuse(&self, message: String) -> Refused {
         let client = self.request.origin.unwrap_or(Format::Chat);
         Refused { field: Field::Part.name(client).to_owned(), message }
-    }
-
-    /// `own_type`: the media type that a client of this format gave to a URL.
-    fn media(
-        &mut self,
-        media: &Media,
-        kind: Kind,
-        name: Option<&str>,
-        own_type: Option<&str>,
-    ) -> Result<Value, Refused> {
-        if let Some(reads) = self.upstream.facts.input {
-            let (reads, what) = match kind {
-                Kind::Image => (reads.image, "images"),
-                Kind::Audio => (reads.audio, "sound"),
-                Kind::Video => (reads.video, "video"),
-                Kind::Document => (reads.pdf || matches!(media, Media::PlainText(_)), "documents"),
-            };
-            if !reads && !self.is_same_format {
-                return Err(self.refuse(format!("{} does not read {what}", self.upstream.model)));
-            }
-        }
-        if let Media::Url { detail: Some(detail), .. } | Media::Base64 { detail: Some(detail), .. } = media
-            && detail != "auto"
-        {
-            self.note(Field::ImageDetail, Fate::Dropped);
-        }
-        let mut inner = Map::new();
-        let member = match media {
-            Media::PlainText(text) => {
-                self.note(Field::Document, Fate::Emulated);
-                if name.is_some() {
-                    self.note(Field::DocumentName, Fate::Dropped);
-                }
-                return Ok(json!({"text": text}));
-            }
-            Media::Base64 { media_type, data, .. } => {
-                inner.insert("mimeType".into(), media_type.clone().into());
-                inner.insert("data".into(), data.clone().into());
-                "inlineData"
-            }
-            Media::Url { url, .. } if media::is_fetchable(url) => {
-                inner.insert("fileUri".into(), url.clone().into());
-                let by_url = || media::sent_type(url, kind, self.quirks.needs_media_type);
-                if let Some(media_type) = own_type.or_else(by_url) {
-                    inner.insert("mimeType".into(), media_type.into());
-                }
-                "fileData"
-            }
-            Media::Url { .. } => {
-                return Err(self.refuse(
-                    "Google reads media from https:// and gs:// URLs alone; send the bytes as base64".into(),
-                ));
-            }
-        };
-        match name {
-            Some(name) if self.quirks.media_names || self.is_same_format => {
-                drop(inner.insert("displayName".into(), name.into()))
-            }
-            Some(_) => self.note(Field::DocumentName, Fate::Dropped),
-            None => {}
-        }
-        let mut out = Map::new();
-        out.insert(member.to_owned(), inner.into());
-        Ok(out.into())
     }
 
     /// A part that only this format has.
@@ -498,23 +306,4 @@ impl<'a> Contents<'a> {
 
 fn bare_signature(value: String) -> Value {
     json!({"text": "", "thoughtSignature": value})
-}
-
-/// A result as an object. `output` and `error` are Google's own words for what it gave and why it failed; an object
-/// without them is the output as a whole. Source: the discovery document, `FunctionResponse.response`.
-fn result_object(text: &str, is_error: bool, is_same_format: bool) -> Value {
-    if is_error {
-        return json!({"error": text});
-    }
-    let parsed: Option<Value> =
-        text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
-    match parsed {
-        Some(Value::Object(object))
-            if is_same_format || !(object.contains_key("output") || object.contains_key("error")) =>
-        {
-            object.into()
-        }
-        Some(object @ Value::Object(_)) => json!({"output": object}),
-        _ => json!({"output": text}),
-    }
 }
