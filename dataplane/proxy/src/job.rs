@@ -300,7 +300,8 @@ impl<'a> Job<'a> {
                     Err(error) => return Ok(Err(error)),
                 };
                 let bytes = if as_it_is {
-                    bytes
+                    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+                    passthrough::stamp(text, format, &upstream).map_or(bytes, Bytes::from)
                 } else {
                     self.format().dialect().encode_response(&response, &self.reply, &mut ledger).into()
                 };
