@@ -26,6 +26,11 @@ pub fn estimate(_request: &Request) -> u64 {
     todo!()
 }
 
+/// Tokens of a text, estimated.
+pub fn text(_text: &str) -> u64 {
+    todo!()
+}
+
 /// Writes the count for a client of the Messages format.
 pub fn encode_response(_tokens: u64) -> Vec<u8> {
     todo!()

@@ -53,11 +53,21 @@ const KNOWN: &[&str] = &[
     "output_config",
     "speed",
     "thinking",
+    // Embeddings, of OpenAI-shaped servers
+    "embedding_types",
+    "late_chunking",
+    "normalized",
+    "output_dtype",
+    "priority",
+    "task",
+    "thinking_mode",
+    "truncate",
+    "truncation",
 ];
 
 /// Notes each as dropped, but for those that say nothing: null, an empty list or object, OpenAI's `annotations` of
 /// an earlier answer, which the model never saw.
-pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
+pub(crate) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     for (name, value) in extra {
         let says_nothing = match value {
             Value::Null => true,

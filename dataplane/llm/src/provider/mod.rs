@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
-use crate::embed::EmbedFormat;
+use crate::embed::{EmbedFormat, EmbedQuirks};
 use crate::message::Issuer;
 use crate::{Format, UpstreamError};
 
@@ -93,6 +93,12 @@ pub trait Provider: Debug + Send + Sync {
     fn embed_format(&self, model: &str) -> Option<EmbedFormat> {
         let _ = model;
         None
+    }
+
+    /// How it departs from OpenAI's embeddings, where it speaks those.
+    fn embed_quirks(&self, model: &str) -> &'static EmbedQuirks {
+        let _ = model;
+        &EmbedQuirks::COMPATIBLE
     }
 
     /// Base URL when the pool gives none. `{region}` and `{project}` in it are the pool's.

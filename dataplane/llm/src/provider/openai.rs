@@ -2,7 +2,7 @@
 
 use super::{Call, Provider, Quirks, Site, openai_url};
 use crate::Format;
-use crate::embed::EmbedFormat;
+use crate::embed::{EmbedFormat, EmbedQuirks};
 use crate::message::Issuer;
 
 #[derive(Debug)]
@@ -31,6 +31,10 @@ impl Provider for OpenAI {
 
     fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
         Some(EmbedFormat::OpenAI)
+    }
+
+    fn embed_quirks(&self, _model: &str) -> &'static EmbedQuirks {
+        &EmbedQuirks::OPENAI
     }
 
     fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {
