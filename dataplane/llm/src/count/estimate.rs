@@ -21,6 +21,8 @@ const TOOL: u64 = 8;
 const IMAGE: u64 = 1_000;
 /// OpenAI's `detail: low`: <https://platform.openai.com/docs/guides/images-vision>.
 const SMALL_IMAGE: u64 = 85;
+/// No text in ASCII goes on for so many bytes without a space.
+const LONGEST_WORD: usize = 2_000;
 /// A page of a PDF has 1,500 to 3,000 tokens: <https://docs.claude.com/en/docs/build-with-claude/pdf-support>.
 const PAGE: u64 = 2_000;
 /// Bytes of a page, where there is nothing to tell them apart.
@@ -85,9 +87,37 @@ impl Estimate {
     }
 
     fn json(&mut self, value: &Value) {
-        // Weighing cannot fail.
-        let _ = serde_json::to_writer(&mut self.json, value);
+        self.write(value);
         self.json.cut();
+    }
+
+    /// Weighs JSON as it would be written, but for what is no text in it.
+    fn write(&mut self, value: &Value) {
+        match value {
+            Value::String(text) if is_blob(text) => self.add(IMAGE),
+            Value::Array(items) => {
+                self.json.push("[");
+                for (i, item) in items.iter().enumerate() {
+                    self.json.push(if i == 0 { "" } else { "," });
+                    self.write(item);
+                }
+                self.json.push("]");
+            }
+            Value::Object(members) => {
+                self.json.push("{");
+                for (i, (name, member)) in members.iter().enumerate() {
+                    self.json.push(if i == 0 { "\"" } else { ",\"" });
+                    self.json.push(name);
+                    self.json.push("\":");
+                    self.write(member);
+                }
+                self.json.push("}");
+            }
+            // Weighing cannot fail.
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                let _ = serde_json::to_writer(&mut self.json, value);
+            }
+        }
     }
 
     fn tool(&mut self, tool: &Tool) {
@@ -154,6 +184,12 @@ impl Estimate {
             }
         }
     }
+}
+
+/// Media in a block that only its own format knows.
+fn is_blob(text: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii() && *byte != b' ';
+    text.as_bytes().first_chunk::<LONGEST_WORD>().is_some_and(|head| head.iter().all(is_part))
 }
 
 fn bytes_of(base64: &str) -> u64 {

@@ -74,15 +74,15 @@ struct Bytes<'a>(&'a [u8]);
 impl Bytes<'_> {
     fn get(&self, at: usize) -> Option<u8> {
         let digit = |i: usize| -> Option<u32> {
-            Some(match *self.0.get(at / 3 * 4 + i)? {
+            let digit = match *self.0.get(at / 3 * 4 + i)? {
                 byte @ b'A'..=b'Z' => byte - b'A',
                 byte @ b'a'..=b'z' => byte - b'a' + 26,
                 byte @ b'0'..=b'9' => byte - b'0' + 52,
                 b'+' | b'-' => 62,
                 b'/' | b'_' => 63,
                 _ => return None,
-            })
-            .map(u32::from)
+            };
+            Some(digit.into())
         };
         let i = at % 3;
         // Two digits of six bits hold the byte.
@@ -108,5 +108,69 @@ impl Bytes<'_> {
 
     fn little16(&self, at: usize) -> Option<u32> {
         self.read(at).map(u16::from_le_bytes).map(u32::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    /// Images of 640 x 480 pixels, as far as their size.
+    fn headers() -> Vec<Vec<u8>> {
+        let png = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), &640u32.to_be_bytes(), &480u32.to_be_bytes()]
+            .concat();
+        let gif = [b"GIF89a".as_slice(), &640u16.to_le_bytes(), &480u16.to_le_bytes()].concat();
+        let riff = |kind: &[u8]| [b"RIFF\0\0\0\0WEBP".as_slice(), kind, b"\0\0\0\0"].concat();
+        let lossy = [
+            riff(b"VP8 "),
+            b"\0\0\0\x9d\x01\x2a".to_vec(),
+            640u16.to_le_bytes().into(),
+            480u16.to_le_bytes().into(),
+        ];
+        let packed: u32 = 639 | 479 << 14;
+        let lossless = [riff(b"VP8L"), vec![0x2f], packed.to_le_bytes().into()];
+        let extended = [riff(b"VP8X"), vec![0; 4], vec![0x7f, 0x02, 0], vec![0xdf, 0x01, 0]];
+        // Behind a thumbnail of the greatest length, and fill bytes.
+        let jpeg = [
+            b"\xff\xd8\xff\xe1\xff\xff".to_vec(),
+            vec![0; 65_533],
+            b"\xff\xff\xff\xc2\0\x11\x08".to_vec(),
+            480u16.to_be_bytes().into(),
+            640u16.to_be_bytes().into(),
+        ];
+        vec![png, gif, lossy.concat(), lossless.concat(), extended.concat(), jpeg.concat()]
+    }
+
+    #[test]
+    fn sizes_are_read_out_of_headers() {
+        for header in headers() {
+            let kind = &header[..4];
+            assert_eq!(size(&STANDARD.encode(&header)), Some((640, 480)), "{kind:?}");
+            assert_eq!(size(&URL_SAFE_NO_PAD.encode(&header)), Some((640, 480)), "{kind:?}");
+            // Cut off, there is no size; and no panic wherever the cut is.
+            let text = STANDARD.encode(&header);
+            let cut = text.len() / 8 * 4;
+            assert_eq!(size(&text[..cut]), None, "{kind:?}");
+        }
+        for none in ["", "####", "iVBO", "bm90IGFuIGltYWdlIGF0IGFsbA==", "/9j/4AAA/9j/"] {
+            assert_eq!(size(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn tokens_grow_with_the_area_up_to_a_bound() {
+        for (width, height, want) in [
+            (200, 200, 53),
+            (1000, 1000, 1333),
+            (1092, 1092, 1590),
+            (4000, 4000, 1600),
+            (1, 1, 1),
+            (1, 100_000, 1),
+        ] {
+            assert_eq!(tokens(width, height), want, "{width} x {height}");
+        }
     }
 }
