@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod schedule;
 mod script;
+mod translation;
 mod upstream;
 
 use std::path::PathBuf;
@@ -60,13 +61,16 @@ struct Flags {
 enum Role {
     #[command(hide = true)]
     FakeUpstream,
+    /// What translation costs by itself, without a socket, beside the path that keeps a request's bytes.
+    Translation,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let flags = Flags::parse();
-    if let Some(Role::FakeUpstream) = flags.role {
-        upstream::run()?;
-        return Ok(ExitCode::SUCCESS);
+    match flags.role {
+        Some(Role::FakeUpstream) => return upstream::run().map(|()| ExitCode::SUCCESS),
+        Some(Role::Translation) => return translation::run().map(|()| ExitCode::SUCCESS),
+        None => {}
     }
     let report = run(&flags)?;
     print!("{}", report.table());

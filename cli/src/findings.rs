@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use penstock_crds::ProviderPool;
 use penstock_crds::status::reason;
+use penstock_crds::{Auth, ProviderPool};
+use penstock_llm::catalogue::Overrides;
 use penstock_operator::compile::{Compiled, Kind, ObjectKey, SecretState, Secrets, Unreadable, World};
 
 use crate::manifest::{Manifest, Object};
 use crate::problem::{ObjectId, Place, Problem, Severity};
+use crate::source::Source;
 
 /// The findings on objects that are in `manifests`; others have been reported already.
 pub fn of_compile(world: &World, compiled: &Compiled, manifests: &[Manifest]) -> Vec<Problem> {
@@ -65,18 +67,28 @@ pub fn stand_in_for_secrets(manifests: &[Manifest], secrets: &mut Secrets) -> Ve
     let mut warnings = Vec::new();
     let mut missing: BTreeMap<(String, String), BTreeMap<String, _>> = BTreeMap::new();
     for (manifest, pool) in manifests.iter().filter_map(|m| Some((m, as_pool(&m.object)?))) {
-        for (path, reference) in secret_refs(pool) {
-            let id = (manifest.id.namespace.clone(), reference.name.clone());
+        for Named { path, secret, entries } in secret_refs(pool) {
+            let id = (manifest.id.namespace.clone(), secret.to_owned());
             if secrets.contains_key(&id) {
                 continue;
             }
             warnings.push(warning(&manifest.place, path, &id));
-            let stand_in = penstock_config::Secret::new(b"stand-in".to_vec());
-            missing.entry(id).or_default().insert(reference.key.clone(), stand_in);
+            let stand_ins = missing.entry(id).or_default();
+            for (entry, text) in entries {
+                stand_ins.insert(entry.to_owned(), penstock_config::Secret::new(text.as_bytes().to_vec()));
+            }
         }
     }
     secrets.extend(missing.into_iter().map(|(id, entries)| (id, SecretState::Present(entries))));
     warnings
+}
+
+/// A file with facts of models.
+pub fn catalogue(source: &Source) -> Result<Overrides, Vec<Problem>> {
+    penstock_operator::catalogue::parse(&source.text).map_err(|wrong| {
+        let place = Place { file: source.name.clone(), document: 1, object: None };
+        wrong.lines().map(|line| Problem::error(&place, "", line.to_owned())).collect()
+    })
 }
 
 fn warning(place: &Place, path: String, (namespace, name): &(String, String)) -> Problem {
@@ -91,11 +103,33 @@ fn as_pool(object: &Object) -> Option<&ProviderPool> {
     }
 }
 
-fn secret_refs(pool: &ProviderPool) -> impl Iterator<Item = (String, &penstock_crds::SecretKeyRef)> {
-    pool.spec.providers.iter().enumerate().flat_map(|(i, provider)| {
-        let keys = provider.auth.iter().flat_map(|auth| &auth.api_keys).enumerate();
-        keys.map(move |(j, key)| {
-            (format!("spec.providers[{i}].auth.apiKeys[{j}].secretRef.name"), &key.secret_ref)
-        })
+/// A place that names a Secret, and what stands in for the entries that it needs there.
+struct Named<'a> {
+    path: String,
+    secret: &'a str,
+    entries: Vec<(&'a str, &'static str)>,
+}
+
+fn secret_refs(pool: &ProviderPool) -> impl Iterator<Item = Named<'_>> {
+    let auths = pool.spec.providers.iter().enumerate().filter_map(|(i, p)| Some((i, p.auth.as_ref()?)));
+    auths.flat_map(|(i, auth)| {
+        let path = move |rest: &str| format!("spec.providers[{i}].auth.{rest}.name");
+        let Auth { api_keys, aws, google, azure: _ } = auth;
+        let keys = api_keys.iter().flatten().enumerate().map(move |(j, key)| Named {
+            path: path(&format!("apiKeys[{j}].secretRef")),
+            secret: &key.secret_ref.name,
+            entries: vec![(&key.secret_ref.key, "stand-in")],
+        });
+        let aws = aws.iter().filter_map(|aws| aws.secret_ref.as_ref()).map(move |secret| Named {
+            path: path("aws.secretRef"),
+            secret: &secret.name,
+            entries: vec![("access-key-id", "stand-in"), ("secret-access-key", "stand-in")],
+        });
+        let google = google.iter().filter_map(|google| google.secret_ref.as_ref()).map(move |secret| Named {
+            path: path("google.secretRef"),
+            secret: &secret.name,
+            entries: vec![(&secret.key, "{}")],
+        });
+        keys.chain(aws).chain(google)
     })
 }

@@ -112,7 +112,7 @@ mod tests {
         let mut object = pool(json!({"name": "a", "type": "OpenAI"}));
         assert_eq!(
             check("ProviderPool", &mut object),
-            ["spec.providers[0].auth: this provider type needs `auth.apiKeys`"]
+            ["spec.providers[0].auth: this provider type needs `auth`"]
         );
     }
 

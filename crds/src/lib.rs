@@ -19,7 +19,7 @@ pub use provider_pool::*;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 
@@ -33,19 +33,21 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![ModelRoute::crd(), ProviderPool::crd()];
     for version in crds.iter_mut().flat_map(|crd| &mut crd.spec.versions) {
         let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
-        schema.into_iter().for_each(drop_unknown_formats);
+        schema.into_iter().for_each(fit_api_server);
     }
     crds
 }
 
-/// schemars writes Rust's unsigned integers as formats that the API server does not know and warns about; the
-/// bounds beside them say the same.
-fn drop_unknown_formats(schema: &mut JSONSchemaProps) {
+/// schemars writes Rust's unsigned integers as formats that the API server does not know and warns about (the bounds
+/// beside them say the same), and closes an object without members, which structural schemas do by themselves and may
+/// not say.
+fn fit_api_server(schema: &mut JSONSchemaProps) {
     schema.format.take_if(|format| format.starts_with("uint"));
+    schema.additional_properties.take_if(|extra| matches!(extra, JSONSchemaPropsOrBool::Bool(false)));
     if let Some(properties) = &mut schema.properties {
-        properties.values_mut().for_each(drop_unknown_formats);
+        properties.values_mut().for_each(fit_api_server);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        drop_unknown_formats(items);
+        fit_api_server(items);
     }
 }

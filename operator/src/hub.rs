@@ -274,6 +274,7 @@ mod tests {
                 idle_ms: 1,
                 total_ms: 1,
             },
+            parameter_policy: penstock_config::ParameterPolicy::Disclose,
         };
         let routes = [("a/b".to_owned(), route)].into();
         Snapshot { auth: ClientAuth::Open, pools: BTreeMap::new(), routes }.revision()

@@ -124,7 +124,7 @@ mod tests {
             total_ms: 1,
         };
         let models = models.iter().map(|m| (*m).to_owned()).collect();
-        let route = Route { models, rules: vec![], failover };
+        let route = Route { models, rules: vec![], failover, parameter_policy: Default::default() };
         Snapshot {
             auth: ClientAuth::Open,
             pools: BTreeMap::new(),

@@ -20,8 +20,10 @@ pub mod ledger;
 pub mod message;
 pub mod passthrough;
 pub mod provider;
+pub mod ratelimit;
 pub mod simulated;
 pub mod sse;
+mod time;
 pub mod translate;
 
 pub use collect::collect;

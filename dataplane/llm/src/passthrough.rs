@@ -29,6 +29,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
             !envelope.members(body).any(|name| touches(quirks, name))
                 && (quirks.stream_options || !envelope.stream)
                 && !has_foreign_history(quirks, text)
+                && !touches_inside(quirks, text)
         }
         // Signed by nobody, or by another than who reads it.
         Format::Messages => {
@@ -51,9 +52,12 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
         "top_k" => !quirks.takes_top_k,
         "stop" => quirks.max_stops < 4,
         "tool_choice" => {
-            quirks.required_choice != "required" || !quirks.forced_choice || !quirks.named_choice
+            quirks.required_choice != "required"
+                || !quirks.forced_choice
+                || !quirks.named_choice
+                || !quirks.forced_choice_with_reasoning
         }
-        "response_format" => quirks.json != Json::Schema,
+        "response_format" => quirks.json != Json::Schema || !quirks.json_object,
         "reasoning_effort" | "thinking" | "reasoning" | "enable_thinking" => !matches!(
             (name, quirks.reasoning),
             (_, ReasoningControl::None)
@@ -73,6 +77,14 @@ fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
         || (!quirks.reasoning_history && text.contains("\"reasoning_content\""))
         || (!quirks.cache_control && text.contains("\"cache_control\""))
         || (quirks.call_ids != CallIds::Any && text.contains("\"tool_call"))
+        || (quirks.reasoning_member != "reasoning_content" && text.contains("\"reasoning_content\""))
+}
+
+/// Does something inside a message or a tool need another word? The names stand in many places: this asks for any.
+fn touches_inside(quirks: &Quirks, text: &str) -> bool {
+    (!quirks.participant_names && text.contains("\"name\""))
+        || (!quirks.strict_tools && text.contains("\"strict\""))
+        || (!quirks.text_lists && text.contains("\"text\""))
 }
 
 fn has_empty_signature(text: &str) -> bool {
@@ -109,6 +121,8 @@ mod tests {
                 r#"{"model":"m","messages":[{"role":"assistant","reasoning_content":"x"}]}"#,
             ),
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
+            ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
         ] {
             assert!(keeps(provider, model, body), "{provider} {body}");
         }
@@ -124,6 +138,13 @@ mod tests {
             ("OpenAI", "gpt-5", r#"{"model":"m","temperature":0.1}"#),
             ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"reasoning_details":[]}]}"#),
             ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"tool_call_id":"call_1__ps1_e30"}]}"#),
+            ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[{"name":"ann"}]}"#),
+            ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","logit_bias":{"1":2}}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","seed":7}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","stream":true}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","tool_choice":"required"}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"content":[{"type":"text"}]}]}"#),
+            ("Watsonx", "ibm/granite-4-h-small", r#"{"model":"m","messages":[]}"#),
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[{"signature": ""}]}"#),
             (
                 "Anthropic",

@@ -52,6 +52,58 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
             "thinking.type",
         ),
+        (Format::Cohere, json!({"model": "m"}).to_string(), "messages"),
+        (Format::Cohere, message(json!({"role": "chatbot"})), "messages[0].role"),
+        (
+            Format::Cohere,
+            message(json!({"role": "user", "content": [{"type": "image_url", "image_url": {}}]})),
+            "messages[0].content[0].image_url.url",
+        ),
+        (Format::Cohere, message(json!({"role": "tool", "content": "x"})), "messages[0].tool_call_id"),
+        (
+            Format::Cohere,
+            message(json!({"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]})),
+            "messages[0].tool_calls[0].function.name",
+        ),
+        (
+            Format::Cohere,
+            json!({"model": "m", "messages": [], "tool_choice": "AUTO"}).to_string(),
+            "tool_choice",
+        ),
+        (
+            Format::Cohere,
+            json!({"model": "m", "messages": [], "response_format": {"type": "xml"}}).to_string(),
+            "response_format.type",
+        ),
+        (
+            Format::Cohere,
+            json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
+            "thinking.type",
+        ),
+        (Format::Cohere, json!({"model": "m", "messages": [], "p": "high"}).to_string(), "p"),
+        (Format::Cohere, json!({"model": "m", "messages": [], "seed": -1}).to_string(), "seed"),
+        (Format::Ollama, json!({"model": "m"}).to_string(), "messages"),
+        (Format::Ollama, message(json!({"role": "user", "content": []})), "messages[0].content"),
+        (Format::Ollama, message(json!({"role": "user", "images": [1]})), "messages[0].images[0]"),
+        (
+            Format::Ollama,
+            message(
+                json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": []}}]}),
+            ),
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        (
+            Format::Ollama,
+            json!({"model": "m", "messages": [], "options": {"temperature": "hot"}}).to_string(),
+            "options.temperature",
+        ),
+        (
+            Format::Ollama,
+            json!({"model": "m", "messages": [], "options": {"stop": [1]}}).to_string(),
+            "options.stop[0]",
+        ),
+        (Format::Ollama, json!({"model": "m", "messages": [], "format": "xml"}).to_string(), "format"),
+        (Format::Ollama, json!({"model": "m", "messages": [], "think": 1}).to_string(), "think"),
     ] {
         let error = format.dialect().decode_request(body.as_bytes()).unwrap_err();
         assert_eq!(error.param, param, "{body}: {error}");
@@ -67,6 +119,12 @@ fn answers_that_are_none() {
         (Format::Chat, empty, Broken::Empty),
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+        (Format::Cohere, json!({"message": {"content": []}, "finish_reason": "COMPLETE"}), Broken::Empty),
+        (
+            Format::Ollama,
+            json!({"message": {"content": ""}, "done": true, "done_reason": "stop"}),
+            Broken::Empty,
+        ),
     ] {
         assert_eq!(
             format.dialect().decode_response(body.to_string().as_bytes(), &upstream_of(format)),
@@ -88,11 +146,16 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 2] = [Format::Chat, Format::Messages];
+const FORMATS: [Format; 4] = [Format::Chat, Format::Messages, Format::Cohere, Format::Ollama];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
-    let name = if format == Format::Messages { "Anthropic" } else { "OpenAICompatible" };
+    let name = match format {
+        Format::Messages => "Anthropic",
+        Format::Cohere => "Cohere",
+        Format::Ollama => "Ollama",
+        _ => "OpenAICompatible",
+    };
     Upstream::new("model", provider::by_name(name).unwrap())
 }
 
@@ -137,6 +200,33 @@ fn json_like() -> impl Strategy<Value = Value> {
         "schema",
         "properties",
         "required",
+        // Cohere
+        "message-start",
+        "tool_plan",
+        "citations",
+        "sources",
+        "document",
+        "data",
+        "start",
+        "end",
+        "content_index",
+        "logprobs",
+        "tokens",
+        "input_tokens",
+        "cached_tokens",
+        "strict_tools",
+        "token_budget",
+        // Ollama
+        "options",
+        "images",
+        "think",
+        "format",
+        "tool_name",
+        "created_at",
+        "done",
+        "done_reason",
+        "token",
+        "logprob",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -165,6 +255,19 @@ fn json_like() -> impl Strategy<Value = Value> {
         "stop",
         "{\"a\":1}",
         "é",
+        "message-start",
+        "content-start",
+        "content-delta",
+        "tool-plan-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "tool-call-end",
+        "citation-start",
+        "message-end",
+        "TOOL_CALL",
+        "ERROR",
+        "document",
+        "2026-01-02T03:04:05.6Z",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -183,6 +286,21 @@ fn json_like() -> impl Strategy<Value = Value> {
                 .collect()),
         ]
     })
+}
+
+/// An event whose kind is the chunk's own, or any.
+fn cohere_event(chunk: &Value) -> Value {
+    const KINDS: &[&str] = &[
+        "content-start",
+        "content-delta",
+        "tool-call-start",
+        "tool-call-delta",
+        "citation-start",
+        "message-end",
+    ];
+    let kind = KINDS[chunk.to_string().len() % KINDS.len()];
+    let message = json!({"content": chunk, "tool_calls": chunk, "citations": chunk});
+    json!({"type": kind, "index": chunk["index"], "delta": {"message": message, "usage": chunk, "finish_reason": "TOOL_CALL"}})
 }
 
 fn behaviour() -> Behaviour {
@@ -213,7 +331,7 @@ proptest! {
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
-            for name in ["OpenAI", "OpenAICompatible", "Anthropic"] {
+            for name in ["OpenAI", "OpenAICompatible", "Anthropic", "Cohere", "Ollama"] {
                 let provider = provider::by_name(name).unwrap();
                 let upstream = Upstream::new(&request.model, provider);
                 let target = provider.formats("x").first().unwrap().dialect();
@@ -246,6 +364,8 @@ proptest! {
             let mut events: Vec<Event> = Vec::new();
             for (chunk, wrap, is_start) in &chunks {
                 let chunk = match (wrap, is_start) {
+                    (true, _) if format == Format::Cohere => cohere_event(chunk),
+                    (true, _) if format == Format::Ollama => json!({"message": chunk, "done": is_start}),
                     (false, _) => chunk.clone(),
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
                     (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),

@@ -1,7 +1,7 @@
 //! Fixtures of our own, and what becomes of each; one folder a dialect, `golden/<format>/`:
 //!
 //! - `requests/*.json`: a client's request (`client`, `request`), and the `provider` and `model` that it goes to in this
-//!   format; what is sent, and the ledger.
+//!   format, with what is known of the model (`facts`); what is sent, and the ledger.
 //! - `answers/*.json`: a provider's complete answer in this format (`provider`, `model`, `answer`), read, and written
 //!   again for each kind of client.
 //! - `streams/*.sse`, `*.ndjson` or `*.events` (an event stream's events, `name: payload` a line): the same for a
@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use penstock_llm::catalogue::Facts;
 use penstock_llm::provider::{self, Provider};
 use penstock_llm::{ClientError, Event, Format, Frame, Ledger, Reply, Upstream, translate};
 use serde_json::Value;
@@ -20,7 +21,7 @@ use serde_json::Value;
 const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
 
 /// Formats with a folder.
-const FOLDERS: [Format; 2] = [Format::Chat, Format::Messages];
+const FOLDERS: [Format; 4] = [Format::Chat, Format::Messages, Format::Cohere, Format::Ollama];
 
 fn folder_of(format: Format) -> &'static str {
     match format {
@@ -104,7 +105,12 @@ fn requests() {
             let client: Format = serde_json::from_value(fixture["client"].clone()).unwrap();
             let provider = provider_named(fixture["provider"].as_str().unwrap());
             let request = client.dialect().decode_request(fixture["request"].to_string().as_bytes()).unwrap();
-            let upstream = Upstream::new(fixture["model"].as_str().unwrap(), provider);
+            let facts: Facts = match &fixture["facts"] {
+                Value::Null => Facts::UNKNOWN,
+                facts => serde_json::from_value(facts.clone()).unwrap(),
+            };
+            let model = fixture["model"].as_str().unwrap();
+            let upstream = Upstream { facts: &facts, ..Upstream::new(model, provider) };
             let mut ledger = Ledger::new(client);
             let body = match translate::encode_request(&request, format, &upstream, &mut ledger) {
                 Ok(body) => {

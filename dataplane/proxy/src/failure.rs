@@ -6,6 +6,7 @@ use bytes::Bytes;
 use penstock_config::FailoverReason;
 use penstock_llm::{BadRequest, Broken, ErrorKind, UpstreamError};
 
+use crate::credentials::CredentialError;
 use crate::health::{AllRest, Key, KeyRing, RestReason};
 use crate::pump::Fault;
 use crate::upstream::SendError;
@@ -69,6 +70,14 @@ impl Failure {
             _ => (status, code, message),
         };
         Self { reason, kind, status, code, param, message, wait: retry_after, verbatim: None }
+    }
+
+    /// The proxy itself has no credentials to show. What is wrong with them is the operator's to know: it is logged.
+    pub fn from_credentials(error: CredentialError) -> Self {
+        tracing::warn!(%error, "no credentials for a provider");
+        let kind = if error.is_passing() { ErrorKind::ServerError } else { ErrorKind::Credentials };
+        let message = "the gateway has no valid credentials for the provider".to_owned();
+        Self::new(FailoverReason::ServerError, kind, 502, "provider_credentials", message)
     }
 
     pub fn from_send(error: SendError) -> Self {
@@ -160,6 +169,7 @@ impl Failure {
         match self.kind {
             ErrorKind::RateLimited => key.rest(Instant::now(), RestReason::RateLimited, self.wait),
             ErrorKind::Credentials => {
+                key.authorizer.refused();
                 key.rest(Instant::now(), RestReason::Refused, Some(REFUSED_KEY_REST));
             }
             _ => {}

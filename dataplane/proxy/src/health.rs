@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use penstock_config::{ApiKey, Health, Secret, hash_client_key};
+use penstock_config::{ApiKey, Health, hash_client_key};
 use prometheus::IntGauge;
 use rand::{Rng, RngExt};
 
+use crate::credentials::Authorizer;
 use crate::metrics::Metrics;
 
 /// A 429 without a hint lets a key rest for so long.
@@ -39,17 +40,24 @@ impl HealthBook {
     }
 
     /// The keys of a provider. A key whose value changed starts rested, whatever its name.
-    pub fn key_ring(&mut self, pool: &str, provider: &str, keys: &[ApiKey]) -> KeyRing {
+    pub fn key_ring(
+        &mut self,
+        pool: &str,
+        provider: &str,
+        keys: &[ApiKey],
+        mut authorizer: impl FnMut(Option<&str>) -> Arc<Authorizer>,
+    ) -> KeyRing {
         let mut rest = |id: &str, value: &str| {
             let key = (pool.to_owned(), provider.to_owned(), id.to_owned(), hash_client_key(value));
             self.rests.entry(key).or_default().clone()
         };
         if keys.is_empty() {
             // A provider without keys can still say 429: then the provider rests.
-            return KeyRing { keys: vec![Key { value: None, weight: 1, rest: rest("", "") }] };
+            let key = Key { authorizer: authorizer(None), weight: 1, rest: rest("", "") };
+            return KeyRing { keys: vec![key] };
         }
         let keys = keys.iter().map(|key| Key {
-            value: Some(key.value.clone()),
+            authorizer: authorizer(Some(key.value.expose())),
             weight: key.weight,
             rest: rest(&key.id, key.value.expose()),
         });
@@ -190,9 +198,9 @@ pub struct KeyRing {
     keys: Vec<Key>,
 }
 
-/// One key; without a value where the provider needs none.
+/// One key, or what else proves who is calling; nothing where the provider asks for nothing.
 pub struct Key {
-    pub value: Option<Secret<String>>,
+    pub authorizer: Arc<Authorizer>,
     weight: u32,
     rest: Arc<Rest>,
 }
@@ -242,11 +250,9 @@ impl KeyRing {
     /// The text without the keys that it quotes; `None` where it quotes none.
     pub fn redact(&self, text: &str) -> Option<String> {
         let mut redacted = None;
-        for secret in self.keys.iter().filter_map(|key| key.value.as_ref()) {
+        for key in &self.keys {
             let now = redacted.as_deref().unwrap_or(text);
-            if now.contains(secret.expose().as_str()) {
-                redacted = Some(now.replace(secret.expose().as_str(), "[secret]"));
-            }
+            redacted = key.authorizer.redact(now).or(redacted);
         }
         redacted
     }
@@ -257,9 +263,18 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
+    use penstock_config::Secret;
+
     use super::*;
+    use crate::credentials::{Scheme, Surroundings};
 
     const HEALTH: Health = Health { consecutive_failures: 3, cooldown_ms: 10_000 };
+
+    fn authorizer(secret: Option<&str>) -> Arc<Authorizer> {
+        let nowhere = Surroundings::new(|_| None, || std::time::SystemTime::UNIX_EPOCH);
+        let header = Scheme::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " };
+        Arc::new(Authorizer::new(&header, secret, &Arc::new(nowhere)))
+    }
 
     fn breaker() -> Breaker {
         Breaker::new(HEALTH, IntGauge::new("b", "b").unwrap())
@@ -344,17 +359,17 @@ mod tests {
     #[test]
     fn keys_spread_by_weight_and_rest() {
         let mut rng = StdRng::seed_from_u64(1);
-        let ring = HealthBook::default().key_ring("p", "o", &keys(&[3, 1]));
+        let ring = HealthBook::default().key_ring("p", "o", &keys(&[3, 1]), authorizer);
         let now = Instant::now();
         let mut first = 0;
         for _ in 0..4000 {
             let key = ring.pick(now, &mut rng).unwrap();
-            first += u32::from(key.value.as_ref().unwrap().expose() == "key-0");
+            first += u32::from(key.weight == 3);
         }
         assert!((2800..3200).contains(&first), "{first} of 4000 went to the key of weight 3");
 
         ring.keys[0].rest(now, RestReason::RateLimited, Some(Duration::from_secs(7)));
-        assert_eq!(ring.pick(now, &mut rng).ok().unwrap().value.as_ref().unwrap().expose(), "key-1");
+        assert_eq!(ring.pick(now, &mut rng).ok().unwrap().weight, 1);
         ring.keys[1].rest(now, RestReason::Refused, Some(Duration::from_secs(3)));
         let all_rest = AllRest { left: Duration::from_secs(3), reason: RestReason::RateLimited };
         assert_eq!(ring.pick(now, &mut rng).err(), Some(all_rest));
@@ -367,10 +382,13 @@ mod tests {
         let mut book = HealthBook::default();
         let now = Instant::now();
         let mut with_key = keys(&[1]);
-        let old = book.key_ring("p", "o", &with_key);
+        let old = book.key_ring("p", "o", &with_key, authorizer);
         old.keys[0].rest(now, RestReason::Refused, None);
-        assert!(book.key_ring("p", "o", &with_key).pick(now, &mut rng).is_err(), "survives a swap");
+        assert!(
+            book.key_ring("p", "o", &with_key, authorizer).pick(now, &mut rng).is_err(),
+            "survives a swap"
+        );
         with_key[0].value = Secret::new("rotated".into());
-        assert!(book.key_ring("p", "o", &with_key).pick(now, &mut rng).is_ok());
+        assert!(book.key_ring("p", "o", &with_key, authorizer).pick(now, &mut rng).is_ok());
     }
 }

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod auth;
+mod credentials;
 mod endpoint;
 mod failure;
 mod health;
@@ -25,6 +26,7 @@ pub mod push;
 mod reply;
 mod runtime;
 mod server;
+mod unix_time;
 mod upstream;
 
 pub use proxy::{InvalidSnapshot, Proxy, Settings};

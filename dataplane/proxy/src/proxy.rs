@@ -7,9 +7,10 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use penstock_config::{Revision, Snapshot};
 
+use crate::credentials::{CredentialBook, Surroundings};
 use crate::health::HealthBook;
 use crate::metrics::Metrics;
-use crate::runtime::Runtime;
+use crate::runtime::{Books, Runtime};
 use crate::upstream::Clients;
 
 /// Limits of a proxy that do not come with its configuration.
@@ -47,8 +48,8 @@ pub struct Proxy {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clients: Clients,
     runtime: ArcSwapOption<Runtime>,
-    /// Health of targets outlives swaps; the lock is held while a runtime is built, never on a request's path.
-    health: Mutex<HealthBook>,
+    /// Outlive swaps; the lock is held while a runtime is built, never on a request's path.
+    books: Mutex<Books>,
     draining: AtomicBool,
 }
 
@@ -59,15 +60,18 @@ impl Proxy {
             metrics: Arc::new(Metrics::new()),
             clients: Clients::default(),
             runtime: ArcSwapOption::empty(),
-            health: Mutex::new(HealthBook::default()),
+            books: Mutex::new(Books {
+                health: HealthBook::default(),
+                credentials: CredentialBook::new(Surroundings::of_process()),
+            }),
             draining: AtomicBool::new(false),
         })
     }
 
     /// Puts a snapshot in force for requests that begin from now on. Requests in flight keep the one they began with.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<Revision, InvalidSnapshot> {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let runtime = Runtime::build(snapshot, &mut health, &self.metrics, &self.clients)?;
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = Runtime::build(snapshot, &mut books, &self.metrics, &self.clients)?;
         let revision = runtime.revision.clone();
         let runtime = Arc::new(runtime);
         let before = self.runtime.swap(Some(runtime.clone()));
@@ -77,7 +81,8 @@ impl Proxy {
         }
         self.metrics.config_applied(before.as_ref().map(|r| r.revision.as_str()), revision.as_str());
         drop(before);
-        health.forget_unused(&self.metrics);
+        books.health.forget_unused(&self.metrics);
+        books.credentials.forget_unused();
         Ok(revision)
     }
 

@@ -5,21 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::Uri;
 use http::uri::InvalidUri;
+use http::{HeaderName, Uri};
 use penstock_config as config;
 use penstock_config::{FailoverReason, ParameterPolicy, Revision, Snapshot};
 use penstock_llm::catalogue::{self, Facts};
-use penstock_llm::provider::{self, Call, Provider, Site};
+use penstock_llm::provider::{self, Auth, Call, Provider, Site};
 use penstock_llm::simulated::{Behaviour, Failure};
 use penstock_llm::{Format, Upstream};
 
 use crate::auth::Callers;
+use crate::credentials::{AwsScope, CredentialBook, Scheme};
 use crate::health::{Breaker, HealthBook, KeyRing};
 use crate::job::Wire;
 use crate::metrics::{Metrics, TargetLabels, TargetMetrics};
 use crate::proxy::InvalidSnapshot;
 use crate::upstream::{Client, Clients};
+
+/// What outlives a change of configuration.
+pub struct Books {
+    pub health: HealthBook,
+    pub credentials: CredentialBook,
+}
 
 /// The configuration in force. A request loads it once and keeps it.
 pub struct Runtime {
@@ -140,7 +147,7 @@ impl Runtime {
     /// Fails when the snapshot is not one that the operator would compile: from a newer version, or damaged.
     pub fn build(
         snapshot: &Snapshot,
-        health: &mut HealthBook,
+        books: &mut Books,
         metrics: &Metrics,
         clients: &Clients,
     ) -> Result<Self, InvalidSnapshot> {
@@ -149,7 +156,7 @@ impl Runtime {
         let mut runtime =
             Self { revision: snapshot.revision(), callers, exact: HashMap::new(), prefixes: Vec::new() };
         for (name, route) in &snapshot.routes {
-            let built = Arc::new(build_route(name, route, snapshot, health, metrics, clients)?);
+            let built = Arc::new(build_route(name, route, snapshot, books, metrics, clients)?);
             for model in &route.models {
                 runtime.add_name(model, &built)?;
             }
@@ -229,7 +236,7 @@ fn build_route(
     name: &str,
     route: &config::Route,
     snapshot: &Snapshot,
-    health: &mut HealthBook,
+    books: &mut Books,
     metrics: &Metrics,
     clients: &Clients,
 ) -> Result<Route, InvalidSnapshot> {
@@ -251,7 +258,7 @@ fn build_route(
         let candidates: Result<Vec<_>, _> = candidates
             .iter()
             .map(|c| {
-                build_candidate([name, rule_name, pool, model], c, pool_config, health, metrics).map(Arc::new)
+                build_candidate([name, rule_name, pool, model], c, pool_config, books, metrics).map(Arc::new)
             })
             .collect();
         built.push(Target { priority: *priority, weight: *weight, candidates: candidates? });
@@ -274,7 +281,7 @@ fn build_candidate(
     [route, rule, pool_name, model]: [&str; 4],
     candidate: &config::Candidate,
     pool: &config::Pool,
-    health: &mut HealthBook,
+    books: &mut Books,
     metrics: &Metrics,
 ) -> Result<Candidate, InvalidSnapshot> {
     let config::Candidate { provider: name, upstream, facts } = candidate;
@@ -303,6 +310,7 @@ fn build_candidate(
         .map_err(|error| InvalidSnapshot(format!("{}.endpoint: not a URL: {error}", at())))?;
     let facts = facts_of(provider, upstream, facts)
         .map_err(|error| InvalidSnapshot(format!("{}.facts of {model}: {error}", at())))?;
+    let scheme = scheme(provider.auth(), region.as_deref());
     let short_pool = pool_name.rsplit('/').next().unwrap_or(pool_name);
     Ok(Candidate {
         pool: pool_name.to_owned(),
@@ -314,11 +322,36 @@ fn build_candidate(
         uris,
         label: format!("{short_pool}/{name}/{model}"),
         via,
-        keys: health.key_ring(pool_name, name, keys),
-        breaker: health.breaker(pool_name, name, model, pool.health, metrics.breaker(pool_name, name, model)),
+        keys: books
+            .health
+            .key_ring(pool_name, name, keys, |secret| books.credentials.authorizer(&scheme, secret)),
+        breaker: books.health.breaker(
+            pool_name,
+            name,
+            model,
+            pool.health,
+            metrics.breaker(pool_name, name, model),
+        ),
         metrics: metrics.target([route, rule, pool_name, name, provider.otel_name(), model]),
         model: model.to_owned(),
     })
+}
+
+/// How this provider wants its credentials.
+fn scheme(auth: Auth, region: Option<&str>) -> Scheme {
+    match auth {
+        Auth::Header { name, prefix } => Scheme::Header { name: HeaderName::from_static(name), prefix },
+        Auth::Aws { service } => Scheme::Aws(AwsScope {
+            service: service.to_owned(),
+            // Where the pool gives an endpoint and no region, AWS's first one signs.
+            region: region.unwrap_or("us-east-1").to_owned(),
+        }),
+        Auth::Google => Scheme::Google,
+        Auth::Ibm => Scheme::IbmIam { endpoint: None },
+        Auth::Azure => Scheme::AzureEntra,
+        // Nothing to send it in, and no key comes with it.
+        Auth::None => Scheme::Header { name: http::header::AUTHORIZATION, prefix: "Bearer " },
+    }
 }
 
 /// Every URL that the provider has for this model.

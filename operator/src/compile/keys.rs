@@ -23,12 +23,43 @@ pub(super) fn api_key(
     reference: &SecretKeyRef,
 ) -> Result<Secret<String>, Unusable> {
     let SecretKeyRef { name, key } = reference;
-    let entries = entries(secrets, namespace, name)?;
-    let bad_entry = |text: String| Unusable { reason: reason::SECRET_KEY_NOT_FOUND, field: "key", text };
-    let value = entries.get(key).ok_or_else(|| {
-        bad_entry(format!("Secret `{name}` has no entry `{key}`; add the entry or correct the name"))
-    })?;
-    plain(value).map_err(|flaw| bad_entry(format!("entry `{key}` of Secret `{name}` {flaw}")))
+    let value = entries(secrets, namespace, name)?.get(key).ok_or_else(|| no_entry(name, key))?;
+    plain_entry(name, key, value)
+}
+
+/// An entry's value as a key.
+pub(super) fn plain_entry(
+    secret: &str,
+    entry: &str,
+    value: &Secret<Vec<u8>>,
+) -> Result<Secret<String>, Unusable> {
+    plain(value).map_err(|flaw| bad_entry(format!("entry `{entry}` of Secret `{secret}` {flaw}")))
+}
+
+pub(super) fn no_entry(secret: &str, entry: &str) -> Unusable {
+    bad_entry(format!("Secret `{secret}` has no entry `{entry}`; add the entry or correct the name"))
+}
+
+fn bad_entry(text: String) -> Unusable {
+    Unusable { reason: reason::SECRET_KEY_NOT_FOUND, field: "key", text }
+}
+
+/// The text that `reference` names, line breaks and all: a JSON document.
+pub(super) fn document(
+    secrets: &Secrets,
+    namespace: &str,
+    reference: &SecretKeyRef,
+) -> Result<Secret<String>, Unusable> {
+    let SecretKeyRef { name, key } = reference;
+    let value = entries(secrets, namespace, name)?.get(key).ok_or_else(|| no_entry(name, key))?;
+    match std::str::from_utf8(value.expose()) {
+        Ok(text) if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok() => {
+            Ok(Secret::new(text.trim().to_owned()))
+        }
+        _ => Err(bad_entry(format!(
+            "entry `{key}` of Secret `{name}` is not a JSON object; put the file of the service account's key there as it was downloaded"
+        ))),
+    }
 }
 
 /// The entries of a Secret.

@@ -19,10 +19,12 @@
 mod claims;
 mod client_auth;
 mod close;
+mod facts;
 mod keys;
 mod pool;
 mod route;
 mod verdict;
+mod wallet;
 mod world;
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use kube::ResourceExt;
 use penstock_config as config;
 use penstock_crds::status::reason;
 use penstock_crds::{self as crds, ProviderPool, ProviderPoolSpec};
-use penstock_llm::provider;
+use penstock_llm::catalogue::Overrides;
+use penstock_llm::{Format, provider};
 
+use super::wallet::Wallet;
 use super::world::namespace_of;
-use super::{Fragment, Kind, ObjectKey, Problem, Secrets, Verdict, World, keys};
+use super::{Fragment, Kind, ObjectKey, Problem, Secrets, Verdict, World, facts};
 
 /// The longest time that any field may give. A proxy adds times to its clock, which must not overflow; and nobody
 /// waits a day for a token.
@@ -122,9 +124,9 @@ fn compile<'a>(
 }
 
 #[derive(Default)]
-struct Problems {
+pub(super) struct Problems {
     invalid: Vec<Problem>,
-    unresolved: Vec<Problem>,
+    pub unresolved: Vec<Problem>,
 }
 
 impl Problems {
@@ -149,21 +151,13 @@ fn compile_provider(
     problems: &mut Problems,
 ) -> Option<config::Provider> {
     // `models` is read where a route's target is resolved.
-    let crds::Provider { name, r#type, endpoint, auth, models: _, simulated } = spec;
-    let endpoint = compile_endpoint(path, *r#type, endpoint.as_deref(), problems);
-    let keys = auth.as_ref().map(|auth| {
-        let crds::Auth { api_keys } = auth;
-        let of_key = |(i, key): (usize, &crds::ApiKey)| {
-            compile_key(
-                namespace,
-                &format!("{path}.auth.apiKeys[{i}].secretRef"),
-                key,
-                last,
-                secrets,
-                problems,
-            )
-        };
-        api_keys.iter().enumerate().filter_map(of_key).collect::<Vec<_>>()
+    let crds::Provider { name, r#type, endpoint, region, project, api_version, auth, models, simulated } =
+        spec;
+    let endpoint = compile_endpoint(path, spec, endpoint.as_deref(), problems);
+    check_models(path, models.as_deref().unwrap_or_default(), problems);
+    let keys = auth.as_ref().and_then(|auth| {
+        let mut wallet = Wallet { namespace, path: format!("{path}.auth"), last, secrets, problems };
+        wallet.credentials(auth)
     });
     let simulated = simulated_of(path, *r#type, simulated.as_ref(), problems);
     // A provider that names keys and has none of them would only collect 401s.
@@ -174,6 +168,9 @@ fn compile_provider(
         name: name.clone(),
         r#type: type_name(*r#type),
         endpoint: endpoint?,
+        region: region.clone(),
+        project: project.clone(),
+        api_version: api_version.clone(),
         keys: keys.unwrap_or_default(),
         simulated,
     })
@@ -181,34 +178,45 @@ fn compile_provider(
 
 fn compile_endpoint(
     path: &str,
-    r#type: crds::ProviderType,
+    spec: &crds::Provider,
     given: Option<&str>,
     problems: &mut Problems,
 ) -> Option<String> {
-    let path = || format!("{path}.endpoint");
-    let known = provider::by_name(&type_name(r#type));
-    let needs_network = known.is_none_or(|provider| provider.format().is_some());
-    let default = known.and_then(|provider| provider.default_endpoint());
-    match given.or(default) {
-        Some(url) if is_base_url(url) && known.is_none_or(|p| p.url(url).parse::<http::Uri>().is_ok()) => {
-            Some(url.to_owned())
-        }
-        Some(url) => {
-            problems.invalid(
-                path(),
-                format_args!("`{url}` is not a URL with a host; write for example http://vllm:8000/v1"),
-            );
-            None
-        }
-        None if needs_network => {
-            problems.invalid(
-                path(),
-                "this provider type has no address of its own; give one, for example http://vllm:8000/v1",
-            );
-            None
-        }
-        None => Some(String::new()),
+    let at = || format!("{path}.endpoint");
+    let (region, project) = (spec.region.as_deref(), spec.project.as_deref());
+    let known = provider::by_name(&type_name(spec.r#type))?;
+    if known.formats("").is_empty() {
+        return Some(String::new());
     }
+    let Some(template) = given.or(known.default_endpoint()) else {
+        problems.invalid(
+            at(),
+            "this provider type has no address of its own; give one, for example http://vllm:8000/v1",
+        );
+        return None;
+    };
+    let Some(url) = provider::fill(template, region, project) else {
+        let missing = if template.contains("{region}") && region.is_none() { "region" } else { "project" };
+        problems.invalid(
+            format!("{path}.{missing}"),
+            format_args!("the address of this provider type, {template}, needs it; give `{missing}`"),
+        );
+        return None;
+    };
+    let site = provider::Site { endpoint: &url, region, project, api_version: spec.api_version.as_deref() };
+    let is_usable = |format: &Format| {
+        known
+            .url(&site, "model", *format, provider::Call::Generate { stream: false })
+            .is_none_or(|url| url.parse::<http::Uri>().is_ok())
+    };
+    if is_base_url(&url) && known.formats("model").iter().all(is_usable) {
+        return Some(url);
+    }
+    problems.invalid(
+        at(),
+        format_args!("`{url}` is not a URL with a host; write for example http://vllm:8000/v1"),
+    );
+    None
 }
 
 /// A proxy that meets a URL it cannot use would refuse the whole snapshot, so the schema's pattern is not enough.
@@ -221,34 +229,6 @@ fn is_base_url(url: &str) -> bool {
         None => authority.as_str() == host,
     };
     plain && !host.is_empty() && matches!(uri.scheme_str(), Some("http" | "https"))
-}
-
-/// A key that cannot be read keeps its last value, when there is one.
-fn compile_key(
-    namespace: &str,
-    path: &str,
-    spec: &crds::ApiKey,
-    last: Option<&config::Provider>,
-    secrets: &Secrets,
-    problems: &mut Problems,
-) -> Option<config::ApiKey> {
-    let crds::ApiKey { secret_ref, weight } = spec;
-    let id = format!("{}/{}", secret_ref.name, secret_ref.key);
-    let value = match keys::api_key(secrets, namespace, secret_ref) {
-        Ok(value) => Some(value),
-        Err(keys::Unusable { reason, field, text }) => {
-            let kept = last.and_then(|provider| provider.keys.iter().find(|key| key.id == id));
-            let note =
-                if kept.is_some() { " (until then the key read before goes on being used)" } else { "" };
-            problems.unresolved.push(Problem::new(
-                reason,
-                format!("{path}.{field}"),
-                format_args!("{text}{note}"),
-            ));
-            kept.map(|key| key.value.clone())
-        }
-    };
-    Some(config::ApiKey { id, value: value?, weight: *weight })
 }
 
 fn simulated_of(
@@ -290,16 +270,35 @@ pub(super) fn type_name(r#type: crds::ProviderType) -> String {
     format!("{:?}", r#type)
 }
 
+/// The key of a provider type in the catalogue.
+pub(super) fn key_of(r#type: crds::ProviderType) -> String {
+    provider::by_name(&type_name(r#type)).map(|provider| provider.key()).unwrap_or_default()
+}
+
 /// The provider's own id for `model`; `None` when it does not serve it.
-pub(super) fn upstream_of(spec: &crds::Provider, model: &str) -> Option<String> {
+pub(super) fn upstream_of(spec: &crds::Provider, model: &str, catalogue: &Overrides) -> Option<String> {
     match &spec.models {
-        Some(models) => {
-            let listed = models.iter().find(|m| m.name == model)?;
+        Some(_) => {
+            let listed = listed(spec, model)?;
             Some(listed.upstream.clone().unwrap_or_else(|| listed.name.clone()))
         }
         None => {
             let known = provider::by_name(&type_name(spec.r#type))?;
-            known.serves(model).then(|| model.to_owned())
+            let serves = known.serves(model) || catalogue.serves(&known.key(), model);
+            serves.then(|| model.to_owned())
+        }
+    }
+}
+
+/// The pool's own entry for a model.
+pub(super) fn listed<'a>(spec: &'a crds::Provider, model: &str) -> Option<&'a crds::PoolModel> {
+    spec.models.as_ref()?.iter().find(|listed| listed.name == model)
+}
+
+fn check_models(path: &str, models: &[crds::PoolModel], problems: &mut Problems) {
+    for (i, model) in models.iter().enumerate() {
+        if let Err(facts::BadPrice { field, error }) = facts::of_model(model) {
+            problems.invalid(format!("{path}.models[{i}].price.{field}"), error);
         }
     }
 }
@@ -309,11 +308,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_is_in_the_registry() {
-        use crds::ProviderType::*;
-        for r#type in [OpenAI, OpenAICompatible, Anthropic, Simulated] {
-            assert!(provider::by_name(&type_name(r#type)).is_some(), "{type:?}");
-        }
+    fn types_and_registry_are_the_same() {
+        let schema = serde_json::to_value(schemars::schema_for!(crds::ProviderType)).unwrap();
+        let of_schema: std::collections::BTreeSet<String> = schema["oneOf"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["const"].as_str().unwrap().to_owned())
+            .collect();
+        let of_registry = provider::REGISTRY.iter().map(|provider| provider.name().to_owned()).collect();
+        assert_eq!(of_schema, of_registry);
     }
 
     #[test]

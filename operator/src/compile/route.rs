@@ -6,10 +6,12 @@ use kube::ResourceExt;
 use penstock_config as config;
 use penstock_crds::status::reason;
 use penstock_crds::{self as crds, ModelRoute, ModelRouteSpec};
+use penstock_llm::catalogue::{Facts, Overrides};
 
 use super::claims::{Claims, age};
 use super::close::close_names;
-use super::pool::{LONGEST, PoolOutcome, type_name, upstream_of};
+use super::facts;
+use super::pool::{LONGEST, PoolOutcome, key_of, listed, type_name, upstream_of};
 use super::world::namespace_of;
 use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
 
@@ -68,7 +70,7 @@ struct Draft<'a> {
 
 fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'a> {
     let key = ObjectKey { kind: Kind::ModelRoute, namespace: namespace_of(route), name: route.name_any() };
-    let ModelRouteSpec { models, rules, failover } = &route.spec;
+    let ModelRouteSpec { models, rules, failover, parameter_policy } = &route.spec;
     let invalid = check_failover(failover);
     let mut unresolved = Vec::new();
 
@@ -95,6 +97,10 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
         models: distinct(models),
         rules,
         failover: compile_failover(failover),
+        parameter_policy: match parameter_policy {
+            crds::ParameterPolicy::Disclose => config::ParameterPolicy::Disclose,
+            crds::ParameterPolicy::Strict => config::ParameterPolicy::Strict,
+        },
     });
     let is_good = invalid.is_empty() && unresolved.is_empty();
     let last = if is_good { None } else { last_good(&key, world, pools) };
@@ -207,7 +213,7 @@ fn resolve(
     let pool = pools.get(&id).ok_or_else(|| pool_not_found(namespace, path, pool_name, pools))?;
     let candidates = match (pool.spec, &pool.contribution) {
         (Some(spec), usable) => {
-            let serving = candidates(spec, model);
+            let serving = candidates(spec, model, &world.catalogue);
             if serving.is_empty() {
                 return Err(model_not_found(path, pool_name, spec, model));
             }
@@ -226,12 +232,32 @@ fn resolve(
 }
 
 /// Providers of the pool that serve the model, usable or not.
-fn candidates(pool: &crds::ProviderPoolSpec, model: &str) -> Vec<config::Candidate> {
+fn candidates(pool: &crds::ProviderPoolSpec, model: &str, catalogue: &Overrides) -> Vec<config::Candidate> {
     let of_provider = |provider: &crds::Provider| {
-        let upstream = upstream_of(provider, model)?;
-        Some(config::Candidate { provider: provider.name.clone(), upstream })
+        let upstream = upstream_of(provider, model, catalogue)?;
+        let facts = candidate_facts(provider, model, &upstream, catalogue);
+        Some(config::Candidate { provider: provider.name.clone(), upstream, facts })
     };
     pool.providers.iter().filter_map(of_provider).collect()
+}
+
+/// What is known of the model beyond the proxy's own catalogue. A bad price makes the pool Invalid, so that nothing
+/// asks for it here.
+fn candidate_facts(
+    provider: &crds::Provider,
+    model: &str,
+    upstream: &str,
+    catalogue: &Overrides,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut facts = Facts::default();
+    catalogue.overlay(&key_of(provider.r#type), upstream, &mut facts);
+    if let Some(of_pool) = listed(provider, model).and_then(|listed| facts::of_model(listed).ok()) {
+        facts.overlay(&of_pool);
+    }
+    match serde_json::to_value(&facts) {
+        Ok(serde_json::Value::Object(facts)) => facts,
+        _ => serde_json::Map::new(),
+    }
 }
 
 /// The candidates that any route's target on the same pool and model had last.

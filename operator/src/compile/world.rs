@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 use penstock_config::{Secret, Snapshot};
-use penstock_crds::{ModelRoute, ProviderPool};
+use penstock_crds::{Auth, ModelRoute, ProviderPool};
+use penstock_llm::catalogue::Overrides;
 
 use super::ObjectKey;
 
@@ -21,6 +22,8 @@ pub struct World {
     /// At least those of [`secret_refs`]; one that is not here counts as missing.
     pub secrets: Secrets,
     pub client_auth: ClientAuthSource,
+    /// Facts of models that lie over the built-in catalogue, and under what pools say.
+    pub catalogue: Overrides,
     /// The snapshot compiled before this one; see the module doc.
     pub last_good: Option<Snapshot>,
 }
@@ -33,7 +36,8 @@ impl World {
         secrets: Secrets,
         client_auth: ClientAuthSource,
     ) -> Self {
-        Self { pools, routes, unreadable: Vec::new(), secrets, client_auth, last_good: None }
+        let catalogue = Overrides::default();
+        Self { pools, routes, unreadable: Vec::new(), secrets, client_auth, catalogue, last_good: None }
     }
 }
 
@@ -70,14 +74,23 @@ pub enum ClientAuthSource {
 pub fn secret_refs(pools: &[ProviderPool], auth: &ClientAuthSource) -> BTreeSet<(String, String)> {
     let of_pools = pools.iter().flat_map(|pool| {
         let namespace = namespace_of(pool);
-        let keys = pool.spec.providers.iter().filter_map(|p| p.auth.as_ref()).flat_map(|auth| &auth.api_keys);
-        keys.map(move |key| (namespace.clone(), key.secret_ref.name.clone()))
+        let auths = pool.spec.providers.iter().filter_map(|provider| provider.auth.as_ref());
+        auths.flat_map(names_of).map(move |name| (namespace.clone(), name))
     });
     let of_auth = match auth {
         ClientAuthSource::Open => None,
         ClientAuthSource::Secret { namespace, name } => Some((namespace.clone(), name.clone())),
     };
     of_pools.chain(of_auth).collect()
+}
+
+/// Names of the Secrets that hold a provider's credentials.
+fn names_of(auth: &Auth) -> Vec<String> {
+    let Auth { api_keys, aws, google, azure: _ } = auth;
+    let of_keys = api_keys.iter().flatten().map(|key| &key.secret_ref.name);
+    let of_aws = aws.iter().filter_map(|aws| aws.secret_ref.as_ref()).map(|secret| &secret.name);
+    let of_google = google.iter().filter_map(|google| google.secret_ref.as_ref()).map(|secret| &secret.name);
+    of_keys.chain(of_aws).chain(of_google).cloned().collect()
 }
 
 /// Objects read from files may leave the namespace out.

@@ -135,8 +135,9 @@ fn messages(mut body: Map<String, Value>, upstream: &Upstream<'_>) -> Map<String
 /// AI Studio counts a whole request, which names its model, or bare contents without instructions and tools.
 fn gemini(body: Map<String, Value>, upstream: &Upstream<'_>) -> Map<String, Value> {
     let mut request = only(GEMINI, body);
-    let model = upstream.model.strip_prefix("models/").unwrap_or(upstream.model);
-    request.insert("model".into(), format!("models/{model}").into());
+    // One that is named with its collection (`tunedModels/x`) keeps it.
+    let collection = if upstream.model.contains('/') { "" } else { "models/" };
+    request.insert("model".into(), format!("{collection}{}", upstream.model).into());
     wrap("generateContentRequest", request)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 
-/// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
+/// Members of requests in each format, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
     // OpenAI
     "audio",
@@ -53,15 +53,23 @@ const KNOWN: &[&str] = &[
     "output_config",
     "speed",
     "thinking",
+    // Cohere
+    "citation_options",
+    "documents",
+    "priority",
+    "safety_mode",
+    // Ollama
+    "keep_alive",
+    "options",
+    "shift",
+    "truncate",
     // Embeddings, of OpenAI-shaped servers
     "embedding_types",
     "late_chunking",
     "normalized",
     "output_dtype",
-    "priority",
     "task",
     "thinking_mode",
-    "truncate",
     "truncation",
 ];
 

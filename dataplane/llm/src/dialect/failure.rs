@@ -77,6 +77,14 @@ const WORDINGS: &[(&str, ErrorKind)] = &[
     ("exceeds the context window", ErrorKind::ContextLength),
     // Mistral: "Prompt contains 40000 tokens ... too large for model with 32768 maximum context length"
     ("too large for model with", ErrorKind::ContextLength),
+    // Cohere: "too many tokens: max tokens must be less than or equal to 4096, the maximum output for this model"
+    ("too many tokens: max tokens must be", ErrorKind::InvalidRequest),
+    // Cohere: "too many tokens: size limit exceeded by 11326 tokens. ..."; without the colon it is Bedrock's throttling.
+    ("too many tokens:", ErrorKind::ContextLength),
+    // Ollama: "prompt too long; exceeded max context length by 4021 tokens"
+    ("exceeded max context length", ErrorKind::ContextLength),
+    // Ollama, of embeddings: "the input length exceeds the context length"
+    ("exceeds the context length", ErrorKind::ContextLength),
     // xAI, in 403 answers.
     ("content violates usage guidelines", ErrorKind::ContentFiltered),
     // Azure OpenAI: "The response was filtered due to the prompt triggering ... content management policy"
@@ -88,16 +96,20 @@ const WORDINGS: &[(&str, ErrorKind)] = &[
 ];
 
 /// Wordings of a 503 that speaks of load.
-const BUSY: &[&str] = &["overloaded", "at capacity", "too busy", "no capacity"];
+const BUSY: &[&str] = &["overloaded", "at capacity", "too busy", "server busy", "no capacity"];
 
 const QUOTE: usize = 300;
 const MESSAGE: usize = 2000;
 
 impl Report {
     /// Reads an error object: OpenAI's `{error:{..}}`, Anthropic's of the same shape, and the variants of servers
-    /// that speak OpenAI's format: `error` as text, `message` or `detail` at the top.
+    /// that speak OpenAI's format: `error` as text, `message` or `detail` at the top, a list `errors` (watsonx,
+    /// Cloudflare).
     pub fn read(body: &Value) -> Option<Self> {
         let top = body.as_object()?;
+        if let Some(first) = top.get("errors").and_then(|list| list.get(0)) {
+            return Self::read(first);
+        }
         let mut report = match top.get("error") {
             Some(Value::Object(error)) => {
                 let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -133,7 +145,9 @@ impl Report {
     /// An error that came inside an answer of status 200.
     pub fn in_band(self) -> UpstreamError {
         let by_word = self.words().find_map(|word| lookup(CODES, word).or_else(|| lookup(VAGUE, word)));
-        let status = self.status.or(by_word.map(|(_, status)| status)).unwrap_or(500);
+        // Of an error that tells nothing else, a known wording is the request's fault.
+        let by_wording = self.wording().map(|_| 400);
+        let status = self.status.or(by_word.map(|(_, status)| status)).or(by_wording).unwrap_or(500);
         self.into_error(status)
     }
 
@@ -161,16 +175,23 @@ impl Report {
         self.code.as_deref().into_iter().chain(self.class.as_deref())
     }
 
+    fn text(&self) -> String {
+        format!("{}\n{}", self.message, self.detail).to_lowercase()
+    }
+
+    fn wording(&self) -> Option<ErrorKind> {
+        let text = self.text();
+        WORDINGS.iter().find(|(wording, _)| text.contains(wording)).map(|(_, kind)| *kind)
+    }
+
     fn kind(&self, status: u16) -> ErrorKind {
-        let text = format!("{}\n{}", self.message, self.detail).to_lowercase();
         if let Some((kind, _)) = self.words().find_map(|word| lookup(CODES, word))
             && !matches!(kind, ErrorKind::ServerError | ErrorKind::InvalidRequest)
         {
             return kind;
         }
-        let wording = WORDINGS.iter().find(|(wording, _)| text.contains(wording));
-        if let Some((_, kind)) = wording.filter(|_| status < 500) {
-            return *kind;
+        if let Some(kind) = self.wording().filter(|_| status < 500) {
+            return kind;
         }
         match status {
             401..=403 => ErrorKind::Credentials,
@@ -180,7 +201,7 @@ impl Report {
             429 => ErrorKind::RateLimited,
             400..500 => ErrorKind::InvalidRequest,
             529 => ErrorKind::Overloaded,
-            503 if BUSY.iter().any(|busy| text.contains(busy)) => ErrorKind::Overloaded,
+            503 if BUSY.iter().any(|busy| self.text().contains(busy)) => ErrorKind::Overloaded,
             _ => ErrorKind::ServerError,
         }
     }
@@ -347,6 +368,45 @@ mod tests {
             ServerError,
             Some("api_error"),
         ),
+        (
+            400,
+            r#"{"id":"x","message":"too many tokens: size limit exceeded by 12 tokens. Try using shorter or fewer inputs"}"#,
+            ContextLength,
+            None,
+        ),
+        (
+            400,
+            r#"{"id":"x","message":"too many tokens: max tokens must be less than or equal to 4096, the maximum output for this model - received 8192."}"#,
+            InvalidRequest,
+            None,
+        ),
+        (429, r#"{"message":"Too many tokens, please wait before trying again."}"#, RateLimited, None),
+        (
+            404,
+            r#"{"id":"x","message":"model 'x' not found, make sure the correct model ID was used"}"#,
+            NotFound,
+            None,
+        ),
+        (401, r#"{"id":"x","message":"invalid api token"}"#, Credentials, None),
+        (
+            400,
+            r#"{"error":"prompt too long; exceeded max context length by 12 tokens"}"#,
+            ContextLength,
+            None,
+        ),
+        (404, r#"{"error":"model \"x\" not found, try pulling it first"}"#, NotFound, None),
+        (
+            400,
+            r#"{"error":"registry.ollama.ai/library/x:latest does not support tools"}"#,
+            InvalidRequest,
+            None,
+        ),
+        (
+            503,
+            r#"{"error":"server busy, please try again.  maximum pending requests exceeded"}"#,
+            Overloaded,
+            None,
+        ),
         (502, "", ServerError, None),
         (408, "", Timeout, None),
         (409, "", ServerError, None),
@@ -358,6 +418,13 @@ mod tests {
             Some("request_too_large"),
         ),
         (422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, InvalidRequest, None),
+        (
+            404,
+            r#"{"errors":[{"code":"model_not_supported","message":"Model 'x' is not supported"}],"trace":"t","status_code":404}"#,
+            NotFound,
+            Some("model_not_supported"),
+        ),
+        (400, r#"{"errors":[],"message":"x"}"#, InvalidRequest, None),
         (418, "{}", InvalidRequest, None),
     ];
 
@@ -380,6 +447,7 @@ mod tests {
             (r#"{"error":{"code":"rate_limit_exceeded","message":"x"}}"#, RateLimited, 429),
             (r#"{"error":{"type":"invalid_request_error","message":"x"}}"#, InvalidRequest, 400),
             (r#"{"error":{"message":"x"}}"#, ServerError, 500),
+            (r#"{"error":"prompt too long; exceeded max context length by 12 tokens"}"#, ContextLength, 400),
         ] {
             let error = Report::read(&serde_json::from_str(body).unwrap()).unwrap().in_band();
             assert_eq!((error.kind, error.status), (kind, status), "{body}");

@@ -1,5 +1,6 @@
 //! A dialect is one wire format, in both directions.
 
+mod annotate;
 mod carrier;
 pub mod chat;
 mod cohere;
@@ -9,6 +10,8 @@ pub(crate) mod extras;
 pub(crate) mod failure;
 pub(crate) mod fields;
 mod gemini;
+mod ids;
+mod instructions;
 mod media;
 mod messages;
 mod ollama;

@@ -44,8 +44,7 @@ pub(super) fn encode(
     } = request;
     leave_out(user, extra, ledger);
     let texts = texts(request, MOST, upstream)?;
-    let model = upstream.model.strip_prefix("models/").unwrap_or(upstream.model);
-    let task = task_type(input_type.as_deref(), model, ledger);
+    let task = task_type(input_type.as_deref(), upstream.model, ledger);
     let mut settings = Map::new();
     if let Some(task) = task {
         settings.insert("taskType".into(), task.into());
@@ -58,7 +57,7 @@ pub(super) fn encode(
         match host {
             Host::AiStudio => {
                 let mut one = settings.clone();
-                one.insert("model".into(), format!("models/{model}").into());
+                one.insert("model".into(), resource(upstream.model).into());
                 one.insert("content".into(), content);
                 Value::Object(one)
             }
@@ -76,12 +75,22 @@ pub(super) fn encode(
     Ok(out)
 }
 
+/// A model that is named with its collection (`models/x`, `tunedModels/x`) keeps it.
+fn resource(model: &str) -> String {
+    if model.contains('/') { model.to_owned() } else { format!("models/{model}") }
+}
+
+/// The model's id without the collections that it is in.
+pub(super) fn id(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
+}
+
 /// Google's word for what the vectors are for.
 pub(super) fn task_type(input_type: Option<&str>, model: &str, ledger: &mut Ledger) -> Option<&'static str> {
     let word = input_type?;
     // The second generation ignores it: recorded answers are the same for a query and for a document.
     let task = match Purpose::read(word) {
-        Some(purpose) if !model.starts_with("gemini-embedding-2") => Some(purpose.google()),
+        Some(purpose) if !id(model).starts_with("gemini-embedding-2") => Some(purpose.google()),
         _ => None,
     };
     if task.is_none() {

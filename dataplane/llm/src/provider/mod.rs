@@ -4,9 +4,38 @@
 //! client's headers it may see, and which models it is known to serve. It performs nothing.
 
 mod anthropic;
+mod azure_openai;
+mod bytedance;
+mod cerebras;
+mod cloudflare_workers_ai;
+mod cohere;
+mod databricks;
+mod deepinfra;
+mod deepseek;
+mod fireworks;
+mod groq;
+mod huggingface;
+mod meta_llama;
+mod minimax;
+mod mistral;
+mod moonshot;
+mod nebius;
+mod novita;
+mod nvidia_nim;
+mod ollama;
 mod openai;
 mod openai_compatible;
+mod openrouter;
+mod perplexity;
+mod qwen;
+mod sambanova;
 mod simulated;
+mod snowflake;
+mod together;
+mod vendor;
+mod watsonx;
+mod xai;
+mod zhipu;
 
 use std::fmt::Debug;
 
@@ -16,7 +45,7 @@ use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
 use crate::embed::{EmbedFormat, EmbedQuirks};
 use crate::message::Issuer;
-use crate::{Format, UpstreamError};
+use crate::{Format, UpstreamError, catalogue};
 
 /// Where a provider's API is, as a pool says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,8 +153,8 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Is this a model of the provider's own? Used where a pool lists no models.
-    fn serves(&self, _model: &str) -> bool {
-        false
+    fn serves(&self, model: &str) -> bool {
+        catalogue::serves(&self.key(), model)
     }
 
     /// What an answer with an error status means. The default asks the dialect.
@@ -169,31 +198,44 @@ pub(crate) fn join(endpoint: &str, path: &str) -> String {
     format!("{}{path}", endpoint.trim_end_matches('/'))
 }
 
-/// The same for APIs below `/v1`: a base URL without any path gets it, any other keeps its own.
-pub(crate) fn join_versioned(endpoint: &str, path: &str) -> String {
-    let base = endpoint.trim_end_matches('/');
-    let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
-    if authority.contains('/') { join(base, path) } else { join(base, &format!("/v1{path}")) }
-}
-
-/// URL of a server that speaks OpenAI's formats below a base URL such as `https://host/v1`.
-pub(crate) fn openai_url(endpoint: &str, format: Format, call: Call) -> Option<String> {
-    let path = match (call, format) {
-        (Call::Embed, _) => "/embeddings",
-        (Call::Generate { .. }, Format::Chat) => "/chat/completions",
-        (Call::Generate { .. }, Format::Responses) => "/responses",
-        (Call::Generate { .. }, Format::Completions) => "/completions",
-        _ => return None,
-    };
-    Some(join_versioned(endpoint, path))
-}
-
 #[cfg(test)]
 mod tests;
 
 /// Every provider type.
-pub static REGISTRY: &[&dyn Provider] =
-    &[&anthropic::Anthropic, &openai::OpenAI, &openai_compatible::OpenAICompatible, &simulated::Simulated];
+pub static REGISTRY: &[&dyn Provider] = &[
+    &anthropic::Anthropic,
+    &azure_openai::AzureOpenAI,
+    &bytedance::BYTEDANCE,
+    &cerebras::CEREBRAS,
+    &cloudflare_workers_ai::CLOUDFLARE_WORKERS_AI,
+    &cohere::Cohere,
+    &databricks::DATABRICKS,
+    &deepinfra::DEEPINFRA,
+    &deepseek::DEEPSEEK,
+    &fireworks::FIREWORKS,
+    &groq::GROQ,
+    &huggingface::HUGGINGFACE,
+    &meta_llama::META_LLAMA,
+    &minimax::MINIMAX,
+    &mistral::MISTRAL,
+    &moonshot::MOONSHOT,
+    &nebius::NEBIUS,
+    &novita::NOVITA,
+    &nvidia_nim::NVIDIA_NIM,
+    &ollama::Ollama,
+    &openai::OPENAI,
+    &openai_compatible::OPENAI_COMPATIBLE,
+    &openrouter::OPENROUTER,
+    &perplexity::PERPLEXITY,
+    &qwen::QWEN,
+    &sambanova::SAMBANOVA,
+    &simulated::Simulated,
+    &snowflake::SNOWFLAKE,
+    &together::TOGETHER,
+    &watsonx::Watsonx,
+    &xai::XAI,
+    &zhipu::ZHIPU,
+];
 
 /// The provider type of this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Provider> {

@@ -1,74 +1,97 @@
 //! OpenAI's own API.
 
-use super::{Call, Provider, Quirks, Site, openai_url};
+use super::vendor::{Base, Vendor};
+use super::{Quirks, ReasoningControl};
 use crate::Format;
-use crate::embed::{EmbedFormat, EmbedQuirks};
+use crate::embed::EmbedQuirks;
 use crate::message::Issuer;
 
+pub static OPENAI: Vendor = Vendor {
+    name: "OpenAI",
+    otel_name: "openai",
+    docs: "https://platform.openai.com/docs/api-reference",
+    base: Base::Public("https://api.openai.com/v1"),
+    formats: |_| &[Format::Chat, Format::Responses, Format::Completions],
+    embeddings: true,
+    embed_quirks: &EmbedQuirks::OPENAI,
+    // Not `openai-organization` and `openai-project`: they select an account, and the account is the key's.
+    passed_headers: &["openai-beta"],
+    own_models: &[
+        "gpt-3",
+        "gpt-4",
+        "gpt-5",
+        "gpt-6",
+        "ft:gpt-",
+        "ft:o4-",
+        "chatgpt-",
+        "codex-",
+        "computer-use-",
+        "o1",
+        "o3",
+        "o4",
+        "text-embedding-",
+        "davinci-",
+        "babbage-",
+    ],
+    quirks: |model| MODELS.of(model),
+    issuer: |_| Some(Issuer::OpenAI),
+    ..Vendor::CHAT
+};
+
+static MODELS: Models = Models::new(Quirks::OPENAI, Quirks::OPENAI_REASONING);
+
+/// The quirks of OpenAI's models, which Azure has too, by their generation.
 #[derive(Debug)]
-pub struct OpenAI;
+pub(super) struct Models {
+    talk: Quirks,
+    o_series: Quirks,
+    gpt_5: Quirks,
+    gpt_5_1: Quirks,
+    later: Quirks,
+}
 
-impl Provider for OpenAI {
-    fn name(&self) -> &'static str {
-        "OpenAI"
+impl Models {
+    /// From what the models that reason and those that do not have in common. The words of `reasoning_effort`:
+    /// <https://platform.openai.com/docs/guides/reasoning>.
+    pub(super) const fn new(talk: Quirks, reason: Quirks) -> Self {
+        const fn with(words: &'static [&'static str], reason: Quirks) -> Quirks {
+            Quirks { reasoning: ReasoningControl::Effort(words), ..reason }
+        }
+        Self {
+            talk,
+            o_series: with(&["low", "medium", "high"], reason),
+            gpt_5: with(&["minimal", "low", "medium", "high"], reason),
+            gpt_5_1: with(&["none", "low", "medium", "high"], reason),
+            later: with(&["none", "low", "medium", "high", "xhigh"], reason),
+        }
     }
 
-    fn otel_name(&self) -> &'static str {
-        "openai"
-    }
-
-    fn docs(&self) -> &'static str {
-        "https://platform.openai.com/docs/api-reference"
-    }
-
-    fn formats(&self, _model: &str) -> &'static [Format] {
-        &[Format::Chat, Format::Responses, Format::Completions]
-    }
-
-    fn default_endpoint(&self) -> Option<&'static str> {
-        Some("https://api.openai.com/v1")
-    }
-
-    fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
-        Some(EmbedFormat::OpenAI)
-    }
-
-    fn embed_quirks(&self, _model: &str) -> &'static EmbedQuirks {
-        &EmbedQuirks::OPENAI
-    }
-
-    fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {
-        openai_url(site.endpoint, format, call)
-    }
-
-    /// Not `openai-organization` and `openai-project`: they select an account, and the account is the key's.
-    fn passed_headers(&self) -> &'static [&'static str] {
-        &["openai-beta"]
-    }
-
-    fn serves(&self, model: &str) -> bool {
-        const OWN: &[&str] =
-            &["gpt-", "chatgpt-", "codex-", "computer-use-", "o1", "o3", "o4", "text-embedding-", "davinci-"];
+    pub(super) fn of(&self, model: &str) -> &Quirks {
         let base = model.strip_prefix("ft:").unwrap_or(model);
-        // gpt-oss are open weights that OpenAI itself does not serve.
-        OWN.iter().any(|own| base.starts_with(own)) && !base.starts_with("gpt-oss")
-    }
-
-    fn quirks(&self, model: &str) -> &'static Quirks {
-        if is_reasoning_model(model) { &Quirks::OPENAI_REASONING } else { &Quirks::OPENAI }
-    }
-
-    fn issuer(&self, _model: &str) -> Option<Issuer> {
-        Some(Issuer::OpenAI)
+        if !is_reasoning_model(base) {
+            return &self.talk;
+        }
+        match generation(base) {
+            None => &self.o_series,
+            Some((5, 0)) => &self.gpt_5,
+            Some((5, 1)) => &self.gpt_5_1,
+            Some(_) => &self.later,
+        }
     }
 }
 
 /// Does this model of OpenAI's refuse `max_tokens` and the sampling parameters?
-pub(super) fn is_reasoning_model(model: &str) -> bool {
-    let base = model.strip_prefix("ft:").unwrap_or(model);
+fn is_reasoning_model(base: &str) -> bool {
     let is_family = |family: &str| {
         base.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', ':']))
     };
-    ["o1", "o3", "o4", "gpt-5", "codex"].iter().any(|family| is_family(family))
-        && !base.starts_with("gpt-5-chat")
+    let is_gpt = generation(base).is_some_and(|(major, _)| major >= 5);
+    (is_gpt || ["o1", "o3", "o4", "codex"].into_iter().any(is_family)) && !base.starts_with("gpt-5-chat")
+}
+
+/// The numbers in `gpt-5.4-mini`.
+fn generation(base: &str) -> Option<(u32, u32)> {
+    let name = base.strip_prefix("gpt-")?.split(['-', ':']).next()?;
+    let (major, minor) = name.split_once('.').unwrap_or((name, "0"));
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }

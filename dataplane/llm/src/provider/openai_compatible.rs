@@ -1,39 +1,15 @@
 //! Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, TGI, ...
 
-use super::{Call, Provider, Quirks, Site, openai_url};
+use super::vendor::{Base, Vendor};
 use crate::Format;
-use crate::embed::EmbedFormat;
 
-#[derive(Debug)]
-pub struct OpenAICompatible;
-
-impl Provider for OpenAICompatible {
-    fn name(&self) -> &'static str {
-        "OpenAICompatible"
-    }
-
-    /// OpenTelemetry has no name for "some server"; its own convention for such is a custom value.
-    fn otel_name(&self) -> &'static str {
-        "openai_compatible"
-    }
-
-    fn docs(&self) -> &'static str {
-        "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"
-    }
-
-    fn formats(&self, _model: &str) -> &'static [Format] {
-        &[Format::Chat, Format::Completions]
-    }
-
-    fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
-        Some(EmbedFormat::OpenAI)
-    }
-
-    fn url(&self, site: &Site<'_>, _model: &str, format: Format, call: Call) -> Option<String> {
-        openai_url(site.endpoint, format, call)
-    }
-
-    fn quirks(&self, _model: &str) -> &'static Quirks {
-        &Quirks::COMPATIBLE
-    }
-}
+pub static OPENAI_COMPATIBLE: Vendor = Vendor {
+    name: "OpenAICompatible",
+    // OpenTelemetry has no name for "some server"; its own convention for such is a custom value.
+    otel_name: "openai_compatible",
+    docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+    base: Base::Given { path: "/v1" },
+    formats: |_| &[Format::Chat, Format::Completions],
+    embeddings: true,
+    ..Vendor::CHAT
+};

@@ -44,6 +44,24 @@ pub struct Quirks {
     pub cache_control: bool,
     /// Longest `user`, in characters; 0 where it is refused.
     pub max_user: usize,
+    /// Takes `name` in messages.
+    pub participant_names: bool,
+    /// Takes `strict` in the definition of a tool.
+    pub strict_tools: bool,
+    /// Takes `json_object` where [`Self::json`] is [`Json::Schema`]: some take a schema or nothing.
+    pub json_object: bool,
+    /// Takes text as a list of parts; where it does not, the texts of a message are joined into one string.
+    pub text_lists: bool,
+    /// Takes a tool choice that forces a call while the model thinks.
+    pub forced_choice_with_reasoning: bool,
+    /// Words of `reasoning_effort` that it takes beside [`ReasoningControl::ThinkingType`], weakest first.
+    pub thinking_efforts: &'static [&'static str],
+    /// What `thinking.type` is called where the model shall think.
+    pub thinking_on: &'static str,
+    /// The member of an assistant message that carries earlier reasoning, where [`Self::reasoning_history`] is set.
+    pub reasoning_member: &'static str,
+    /// Answers as a stream alone: whoever wants a whole answer must collect one.
+    pub stream_only: bool,
 }
 
 /// What a server takes as id of a tool call.
@@ -107,6 +125,15 @@ impl Quirks {
         takes_images: true,
         cache_control: false,
         max_user: 64,
+        participant_names: true,
+        strict_tools: true,
+        json_object: true,
+        text_lists: true,
+        forced_choice_with_reasoning: true,
+        thinking_efforts: &[],
+        thinking_on: "enabled",
+        reasoning_member: "reasoning_content",
+        stream_only: false,
     };
 
     /// OpenAI's own reasoning models.
