@@ -7,16 +7,17 @@ use crate::dialect::failure::Report;
 use crate::error::{Broken, UpstreamError};
 
 pub(super) fn decode(body: &[u8], format: Format) -> Result<Result<u64, UpstreamError>, Broken> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| Broken::Malformed(error.to_string()))?;
+    let answer: Value = serde_json::from_slice(body).map_err(|error| Broken::Malformed(error.to_string()))?;
     let name = match format {
         Format::Gemini => "totalTokens",
         Format::Converse => "inputTokens",
         _ => "input_tokens",
     };
-    match body.get(name).and_then(Value::as_u64) {
+    match answer.get(name).and_then(Value::as_u64) {
         Some(tokens) => Ok(Ok(tokens)),
-        None => match Report::read(&body) {
-            Some(report) => Ok(Err(report.in_band())),
+        None => match Report::read(&answer) {
+            // The status it stands for, with all that the vendor's own format says of it.
+            Some(report) => Ok(Err(format.dialect().decode_error(report.in_band().status, body))),
             None => Err(Broken::Malformed(format!("no `{name}`"))),
         },
     }

@@ -171,7 +171,8 @@ pub fn decode_response(
     };
     match read? {
         Ok(response) => check(&response, request).map(|()| Ok(response)),
-        Err(error) => Ok(Err(error)),
+        // The status it stands for, with all that the vendor's own format says of it.
+        Err(error) => Ok(Err(format.errors().dialect().decode_error(error.status, body))),
     }
 }
 
