@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::dialect::Format;
-use crate::dialect::failure::Report;
+use crate::dialect::{Format, Report};
 use crate::error::{Broken, UpstreamError};
 
 pub(super) fn decode(body: &[u8], format: Format) -> Result<Result<u64, UpstreamError>, Broken> {

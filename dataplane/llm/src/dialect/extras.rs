@@ -10,6 +10,14 @@ use crate::ledger::{Fate, Ledger};
 
 /// Members of requests in each format, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
+    // Embeddings, of servers in OpenAI's format
+    "embedding_types",
+    "late_chunking",
+    "normalized",
+    "output_dtype",
+    "task",
+    "thinking_mode",
+    "truncation",
     // OpenAI
     "audio",
     "frequency_penalty",
@@ -63,14 +71,6 @@ const KNOWN: &[&str] = &[
     "options",
     "shift",
     "truncate",
-    // Embeddings, of OpenAI-shaped servers
-    "embedding_types",
-    "late_chunking",
-    "normalized",
-    "output_dtype",
-    "task",
-    "thinking_mode",
-    "truncation",
 ];
 
 /// Notes each as dropped, but for those that say nothing: null, an empty list or object, OpenAI's `annotations` of

@@ -6,9 +6,9 @@ pub mod chat;
 mod cohere;
 mod completions;
 mod converse;
-pub(crate) mod extras;
-pub(crate) mod failure;
-pub(crate) mod fields;
+mod extras;
+mod failure;
+mod fields;
 mod gemini;
 mod ids;
 mod instructions;
@@ -18,6 +18,10 @@ mod ollama;
 mod responses;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::extras::note_dropped;
+pub(crate) use self::failure::Report;
+pub(crate) use self::fields::{Fields, wrong};
 
 use crate::catalogue::Facts;
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};

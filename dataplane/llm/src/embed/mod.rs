@@ -24,7 +24,7 @@ mod vertex;
 
 use serde_json::{Map, Value};
 
-use crate::dialect::{Format, Reply, Upstream};
+use crate::dialect::{Format, Reply, Upstream, note_dropped};
 use crate::error::{BadRequest, Broken, Refused, UpstreamError};
 use crate::ledger::{Fate, Ledger};
 use crate::message::Usage;
@@ -247,5 +247,5 @@ fn leave_out(user: &Option<String>, extra: &Map<String, Value>, ledger: &mut Led
     if user.is_some() {
         ledger.note(Field::User, Fate::Dropped);
     }
-    crate::dialect::extras::note_dropped(extra, ledger);
+    note_dropped(extra, ledger);
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::dialect::failure::Report;
+use crate::dialect::Report;
 use crate::error::{Broken, UpstreamError};
 use crate::message::Usage;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::dialect::fields::{Fields, wrong};
+use crate::dialect::{Fields, wrong};
 use crate::error::BadRequest;
 
 use super::{EmbedInput, EmbedRequest, MOST_INPUTS};

@@ -43,7 +43,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
-use crate::embed::{EmbedFormat, EmbedQuirks};
+use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 use crate::{Format, UpstreamError, catalogue};
 
@@ -125,9 +125,9 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// How it departs from OpenAI's embeddings, where it speaks those.
-    fn embed_quirks(&self, model: &str) -> &'static EmbedQuirks {
+    fn embed_quirks(&self, model: &str) -> &'static crate::embed::EmbedQuirks {
         let _ = model;
-        &EmbedQuirks::COMPATIBLE
+        &crate::embed::EmbedQuirks::COMPATIBLE
     }
 
     /// Base URL when the pool gives none. `{region}` and `{project}` in it are the pool's.
