@@ -105,7 +105,7 @@ fn prompt_of(request: &Request, format: Format, upstream: &Upstream<'_>) -> Requ
         extra,
         origin,
     } = request.clone();
-    let room = (format == Format::Messages).then(|| upstream.facts.max_output.unwrap_or(ROOM));
+    let room = || max_tokens.or(upstream.facts.max_output).unwrap_or(ROOM);
     Request {
         model,
         system,
@@ -113,7 +113,7 @@ fn prompt_of(request: &Request, format: Format, upstream: &Upstream<'_>) -> Requ
         tools,
         tool_choice,
         parallel_tool_calls,
-        max_tokens: max_tokens.or(room),
+        max_tokens: (format == Format::Messages).then(room),
         reasoning,
         thinking_mode,
         response_format,
@@ -128,7 +128,8 @@ fn prompt_of(request: &Request, format: Format, upstream: &Upstream<'_>) -> Requ
 /// still finds it here.
 fn messages(mut body: Map<String, Value>, upstream: &Upstream<'_>) -> Map<String, Value> {
     body.retain(|name, _| !NO_PROMPT.contains(&name.as_str()));
-    body.entry("model").or_insert_with(|| upstream.model.into());
+    let id = upstream.model.rsplit('/').next().unwrap_or(upstream.model);
+    body.entry("model").or_insert_with(|| id.into());
     body
 }
 
