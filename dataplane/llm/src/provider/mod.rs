@@ -5,6 +5,7 @@
 
 mod anthropic;
 mod azure_openai;
+pub(crate) mod bedrock;
 mod bytedance;
 mod cerebras;
 mod cloudflare_workers_ai;
@@ -205,6 +206,7 @@ mod tests;
 pub static REGISTRY: &[&dyn Provider] = &[
     &anthropic::Anthropic,
     &azure_openai::AzureOpenAI,
+    &bedrock::Bedrock,
     &bytedance::BYTEDANCE,
     &cerebras::CEREBRAS,
     &cloudflare_workers_ai::CLOUDFLARE_WORKERS_AI,
