@@ -82,6 +82,7 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
                 | ("reasoning", ReasoningControl::ReasoningObject)
         ),
         "user" => quirks.max_user < 64,
+        "parallel_tool_calls" => !quirks.parallel_switch,
         _ => false,
     }
 }
@@ -91,8 +92,21 @@ fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
         || text.contains("\"extra_content\"")
         || (!quirks.reasoning_history && text.contains("\"reasoning_content\""))
         || (!quirks.cache_control && text.contains("\"cache_control\""))
-        || (quirks.call_ids != CallIds::Any && text.contains("\"tool_call"))
+        || touches_ids(quirks.call_ids, text)
         || (quirks.reasoning_member != "reasoning_content" && text.contains("\"reasoning_content\""))
+}
+
+fn touches_ids(kind: CallIds, text: &str) -> bool {
+    match kind {
+        CallIds::Any => false,
+        CallIds::NineAlphanumeric => text.contains("\"tool_call"),
+        // Every call that has a result is named by it.
+        CallIds::AtMost(most) => text.split("\"tool_call_id\"").skip(1).any(|rest| {
+            let value = rest.trim_start().strip_prefix(':').unwrap_or_default().trim_start();
+            let id = value.strip_prefix('"').and_then(|value| value.split('"').next());
+            id.is_none_or(|id| id.len() > most)
+        }),
+    }
 }
 
 /// Does something inside a message or a tool need another word? The names stand in many places: this asks for any.
@@ -138,6 +152,7 @@ mod tests {
                 r#"{"model":"m","messages":[],"max_tokens":1,"temperature":0.2,"seed":1,"new":1}"#,
             ),
             ("OpenAI", "gpt-5", r#"{"model":"m","messages":[],"max_completion_tokens":1}"#),
+            ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"tool_call_id":"call_1"}]}"#),
             (
                 "OpenAICompatible",
                 "x",
@@ -161,6 +176,12 @@ mod tests {
             ("OpenAI", "gpt-5", r#"{"model":"m","temperature":0.1}"#),
             ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"reasoning_details":[]}]}"#),
             ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"tool_call_id":"call_1__ps1_e30"}]}"#),
+            (
+                "OpenAI",
+                "gpt-4o",
+                r#"{"model":"m","messages":[{"tool_call_id" : "x23456789_123456789_123456789_123456789_1"}]}"#,
+            ),
+            ("OpenAI", "o3-mini", r#"{"model":"m","parallel_tool_calls":false}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[{"name":"ann"}]}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","logit_bias":{"1":2}}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","seed":7}"#),

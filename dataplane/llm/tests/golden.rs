@@ -1,7 +1,7 @@
 //! Fixtures of our own, and what becomes of each; one folder a dialect, `golden/<format>/`:
 //!
 //! - `requests/*.json`: a client's request (`client`, `request`), and the `provider` and `model` that it goes to in this
-//!   format; what is sent, and the ledger.
+//!   format, with the `facts` that the catalogue has of it, where it has some; what is sent, and the ledger.
 //! - `answers/*.json`: a provider's complete answer in this format (`provider`, `model`, `answer`), read, and written
 //!   again for each kind of client.
 //! - `streams/*.sse`, `*.ndjson` or `*.events` (an event stream's events, `name: payload` a line): the same for a
@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use penstock_llm::catalogue::Facts;
 use penstock_llm::provider::{self, Provider};
 use penstock_llm::{ClientError, Event, Format, Frame, Ledger, Reply, Upstream, translate};
 use serde_json::Value;
@@ -104,7 +105,12 @@ fn requests() {
             let client: Format = serde_json::from_value(fixture["client"].clone()).unwrap();
             let provider = provider_named(fixture["provider"].as_str().unwrap());
             let request = client.dialect().decode_request(fixture["request"].to_string().as_bytes()).unwrap();
-            let upstream = Upstream::new(fixture["model"].as_str().unwrap(), provider);
+            let facts: Facts = match &fixture["facts"] {
+                Value::Null => Facts::default(),
+                facts => serde_json::from_value(facts.clone()).unwrap(),
+            };
+            let upstream =
+                Upstream { facts: &facts, ..Upstream::new(fixture["model"].as_str().unwrap(), provider) };
             let mut ledger = Ledger::new(client);
             let body = match translate::encode_request(&request, format, &upstream, &mut ledger) {
                 Ok(body) => {

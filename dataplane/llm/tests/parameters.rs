@@ -35,6 +35,7 @@ const OWN: &[(&str, &str)] = &[
         "stream_options.include_usage",
         "the gateway always asks for usage, and tells the client when it wants to hear it",
     ),
+    ("response_format.json_schema.strict", "Anthropic's answers always fit the schema strictly"),
 ];
 
 #[derive(serde::Deserialize)]

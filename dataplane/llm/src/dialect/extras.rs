@@ -10,26 +10,23 @@ use crate::ledger::{Fate, Ledger};
 
 /// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
-    // OpenAI
+    // OpenAI, and servers that speak its format
     "audio",
     "best_of",
+    "chat_template_kwargs",
     "echo",
-    "frequency_penalty",
+    "extra_content",
     "function_call",
     "functions",
     "include",
-    "logit_bias",
-    "logprobs",
     "max_tool_calls",
     "metadata",
     "modalities",
     "moderation",
-    "n",
     "namespace",
     "output_schema",
     "phase",
     "prediction",
-    "presence_penalty",
     "prompt_cache_breakpoint",
     "prompt_cache_key",
     "prompt_cache_options",
@@ -38,16 +35,14 @@ const KNOWN: &[&str] = &[
     "reasoning_details",
     "response_format",
     "safety_identifier",
-    "seed",
-    "service_tier",
     "store",
     "stream_options",
     "suffix",
     "text",
     "tool_choice",
+    "top_k",
     "top_logprobs",
     "truncation",
-    "verbosity",
     "web_search_options",
     // Anthropic
     "allowed_callers",
@@ -67,35 +62,70 @@ const KNOWN: &[&str] = &[
     "thinking",
 ];
 
-/// Notes each as dropped, but for those that say nothing.
+/// Ways to ask a server that speaks OpenAI's format to think, and the members of each that
+/// [`crate::Request::reasoning`] tells. They stay where they are for servers of which nothing more is known.
+const REASONING: &[(&str, &[&str])] = &[
+    ("reasoning", &["effort", "max_tokens", "enabled"]),
+    ("thinking", &["type", "budget_tokens"]),
+    ("enable_thinking", &[]),
+    ("thinking_budget", &[]),
+];
+
+/// Notes each as dropped, but for those that say nothing, see [`note_one`].
 pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     for (name, value) in extra {
-        if says_nothing(name, value) {
-            continue;
-        }
-        let field = KNOWN.iter().copied().find(|known| known == name).unwrap_or("other");
-        ledger.note(Field::Extra(field), Fate::Dropped);
+        note_one(name, value, ledger);
     }
 }
 
-/// Null, an empty list or object, and what has no meaning outside its format.
-fn says_nothing(name: &str, value: &Value) -> bool {
-    match (name, value) {
-        (_, Value::Null) => true,
-        (_, Value::Array(items)) if items.is_empty() => true,
-        (_, Value::Object(members)) if members.is_empty() => true,
-        // OpenAI's sources of an earlier answer, which the model never saw, and names of what it may have stored.
-        ("annotations" | "id", _) => true,
+/// Notes a member as dropped, unless it says nothing: null, an empty list or object, a default, OpenAI's
+/// `annotations` of an earlier answer, which the model never saw, and what the neutral request says already.
+pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
+    let says_nothing = match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
         // Nobody else keeps an answer.
-        ("store", Value::Bool(false)) => true,
-        // State of reasoning travels without being asked for.
-        ("include", Value::Array(items)) => items.iter().all(|item| item == "reasoning.encrypted_content"),
-        // Other formats show what a model thought without being asked.
-        ("reasoning", Value::Object(members)) => {
-            members.keys().all(|name| matches!(name.as_str(), "summary" | "generate_summary"))
-        }
+        Value::Bool(false) => name == "store",
         _ => false,
+    };
+    let is_told = match name {
+        // `id` names what a provider may have stored.
+        "annotations" | "id" | "thought_signature" => true,
+        // State of reasoning travels without being asked for.
+        "include" => {
+            value.as_array().is_some_and(|all| all.iter().all(|it| it == "reasoning.encrypted_content"))
+        }
+        "extra_content" => is_signature_alone(value),
+        // Other formats show what a model thought without being asked for a summary.
+        _ => beside_reasoning(name, value).is_some_and(|rest| {
+            rest.keys().all(|name| matches!(name.as_str(), "summary" | "generate_summary"))
+        }),
+    };
+    if says_nothing || is_told {
+        return;
     }
+    let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
+    ledger.note(Field::Extra(field), Fate::Dropped);
+}
+
+/// Google's signature of a message or call, which the neutral message has.
+fn is_signature_alone(extra_content: &Value) -> bool {
+    let is_sole = |value: Option<&Value>, known: &[&str]| {
+        value
+            .and_then(Value::as_object)
+            .is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
+    };
+    is_sole(Some(extra_content), &["google"])
+        && is_sole(extra_content.get("google"), &["thought_signature", "thought"])
+}
+
+/// What such a member says beside [`crate::Request::reasoning`]; `None` for any other member.
+pub(super) fn beside_reasoning(name: &str, value: &Value) -> Option<Map<String, Value>> {
+    let (_, told) = REASONING.iter().find(|(known, _)| *known == name)?;
+    let members = value.as_object().into_iter().flatten();
+    let rest = members.filter(|(member, _)| !told.contains(&member.as_str()));
+    Some(rest.map(|(member, value)| (member.clone(), value.clone())).collect())
 }
 
 #[cfg(test)]

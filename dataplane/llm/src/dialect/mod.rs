@@ -1,14 +1,17 @@
 //! A dialect is one wire format, in both directions.
 
+mod call_ids;
 mod carrier;
 pub mod chat;
 mod cohere;
 mod completions;
 mod converse;
+mod effort;
 mod extras;
 mod failure;
 mod fields;
 mod gemini;
+mod instructions;
 mod media;
 mod messages;
 mod ollama;

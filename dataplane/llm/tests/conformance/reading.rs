@@ -144,7 +144,9 @@ fn chat_usage(body: &Value) -> Option<(u64, u64, u64)> {
         if body["usage"]["prompt_tokens"].is_u64() { &body["usage"] } else { &body["x_groq"]["usage"] };
     let prompt = usage["prompt_tokens"].as_u64()?;
     let cached = usage["prompt_tokens_details"]["cached_tokens"].as_u64();
-    let cached = cached.or(usage["prompt_cache_hit_tokens"].as_u64()).unwrap_or(0);
+    let vendors =
+        ["prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens"];
+    let cached = cached.or(vendors.iter().find_map(|name| usage[*name].as_u64())).unwrap_or(0);
     let output = usage["completion_tokens"].as_u64().unwrap_or(0);
     let reasoning = usage["completion_tokens_details"]["reasoning_tokens"].as_u64().unwrap_or(0);
     let is_beside = usage["total_tokens"].as_u64() == Some(prompt + output + reasoning);

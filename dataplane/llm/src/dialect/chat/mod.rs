@@ -3,12 +3,17 @@
 //! Sources: OpenAI's OpenAPI document and official SDKs; for what other servers make of the format, their
 //! documentation and recorded answers.
 
+mod annotations;
+mod decode_message;
 mod decode_request;
+mod decode_response;
 mod encode_request;
+mod encode_response;
 pub(super) mod error;
 pub mod quirks;
 mod reasoning;
-mod response;
+mod signatures;
+mod stream_calls;
 mod stream_decoder;
 mod stream_encoder;
 pub(super) mod usage;
@@ -42,11 +47,11 @@ impl Dialect for Chat {
         body: &[u8],
         upstream: &Upstream<'_>,
     ) -> Result<Result<Response, UpstreamError>, Broken> {
-        response::decode(body, upstream.issuer())
+        decode_response::decode(body, upstream.issuer())
     }
 
     fn encode_response(&self, response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
-        response::encode(response, reply, ledger)
+        encode_response::encode(response, reply, ledger)
     }
 
     fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
@@ -65,6 +70,9 @@ impl Dialect for Chat {
         error::write_models(ids, created).to_string().into_bytes()
     }
 }
+
+/// OpenAI's greatest `n`.
+const MAX_CHOICES: usize = 128;
 
 /// Some servers end an answer with a reason that is no end but a failure.
 fn read_finish(word: &str) -> Result<FinishReason, UpstreamError> {

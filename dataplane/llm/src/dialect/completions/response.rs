@@ -34,7 +34,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Result<Response, UpstreamError>, Bro
         finish,
         logprobs,
         more: choices.collect(),
-        usage: usage::find(&body).unwrap_or_default(),
+        usage: usage::find(&body, None).unwrap_or_default(),
         service_tier: text("service_tier").map(str::to_owned),
     };
     if response.is_empty() { Err(Broken::Empty) } else { Ok(Ok(response)) }

@@ -79,7 +79,7 @@ impl Decoder {
             });
         }
         choices.iter().for_each(|choice| self.choice(choice, out));
-        if let Some(usage) = usage::find(chunk) {
+        if let Some(usage) = usage::find(chunk, None) {
             out.push(Event::Usage(usage));
         }
     }

@@ -39,6 +39,18 @@ pub(super) fn adapt(schema: &Value) -> (Value, bool) {
     (adapted, changed)
 }
 
+/// OpenAI's name and description of a schema have their place in the schema itself.
+pub(super) fn named(schema: &Value, name: &str, description: Option<&str>) -> Value {
+    let Value::Object(members) = schema else { return schema.clone() };
+    let mut out = members.clone();
+    for (member, text) in [("title", Some(name)), ("description", description)] {
+        if let (Some(text), false) = (text, members.contains_key(member)) {
+            out.insert(member.to_owned(), text.into());
+        }
+    }
+    out.into()
+}
+
 fn walk(schema: &Value, changed: &mut bool, depth: usize) -> Value {
     let Value::Object(members) = schema else { return schema.clone() };
     if depth > MAX_DEPTH {
