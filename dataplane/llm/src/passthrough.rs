@@ -38,8 +38,11 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
         }
         // Untagged state is OpenAI's own, and an id that we made names nothing that anybody stored.
         Format::Responses => {
-            let is_home = upstream.issuer() == Some(Issuer::OpenAI);
-            (is_home || !has_state(text)) && !text.contains("\"rs_ps_")
+            let issuer = upstream.issuer();
+            let is_openai = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure));
+            (issuer == Some(Issuer::OpenAI) || !has_state(text))
+                && !text.contains("\"rs_ps_")
+                && !(is_openai && has_foreign_items(text))
         }
         Format::Completions => upstream.provider.quirks(upstream.model).stream_options || !envelope.stream,
         _ => true,
@@ -114,6 +117,17 @@ fn touches_inside(quirks: &Quirks, text: &str) -> bool {
     (!quirks.participant_names && text.contains("\"name\""))
         || (!quirks.strict_tools && text.contains("\"strict\""))
         || (!quirks.text_lists && text.contains("\"text\""))
+}
+
+/// Items that another server of OpenAI's format answered with: OpenAI tells the type of an item by how its id begins
+/// (`msg_`, `fc_`, ...) and refuses others, and it never shows what a model thought but in summary.
+fn has_foreign_items(text: &str) -> bool {
+    let has_prefix = |id: &str| id.find('_').is_some_and(|at| (1..=5).contains(&at));
+    let ids = text.split("\"id\"").skip(1).filter_map(|rest| {
+        let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        value.split('"').next()
+    });
+    text.contains("\"reasoning_text\"") || ids.into_iter().any(|id| !has_prefix(id))
 }
 
 /// Encrypted content that is a text: null is none.
@@ -213,6 +227,10 @@ mod tests {
         assert!(!keeps("AzureOpenAI", native));
         assert!(!keeps("DeepSeek", native));
         assert!(keeps("DeepSeek", r#"{"type":"reasoning","id":"x","encrypted_content": null}"#));
+        let of_another = r#"{"type":"message","id":"305ae5c3-aed7-4986-88b5-4bcbb950ca6b"}"#;
+        assert!(keeps("DeepSeek", of_another));
+        assert!(!keeps("OpenAI", of_another));
+        assert!(!keeps("AzureOpenAI", r#"{"type":"reasoning","content":[{"type":"reasoning_text"}]}"#));
         for ours in [
             r#"{"type":"reasoning","id":"rs_ps_r_0","summary":[]}"#,
             r#"{"type":"reasoning","encrypted_content":"penstock:anthropic:x"}"#,

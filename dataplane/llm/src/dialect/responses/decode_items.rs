@@ -159,10 +159,11 @@ impl Turns<'_> {
         let text = |name: &str| item.get(name).and_then(Value::as_str);
         let block = state::unseal(text("id"), text("encrypted_content"), state::text_of(&item));
         let mut part = Part::from(PartBody::Reasoning(block));
+        let shows_text = item.get("content").and_then(Value::as_array).is_some_and(|it| !it.is_empty());
         if let PartBody::Reasoning(ReasoningBlock::Thinking { signature: None, .. }) = &part.body
-            && let Some(id) = text("id")
+            && let Some(id) = text("id").filter(|id| id.starts_with("rs_") && !shows_text)
         {
-            // A provider that stored the item finds it by this.
+            // OpenAI finds an item that it stored by this. What shows more than a summary is not OpenAI's.
             part.extra.insert("id".into(), id.into());
         }
         self.assistant(part);
