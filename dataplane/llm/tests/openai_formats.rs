@@ -195,31 +195,33 @@ fn answer_parts() -> impl Strategy<Value = Vec<Part>> {
 }
 
 fn answer() -> impl Strategy<Value = Response> {
-    (answer_parts(), any::<bool>(), prop::option::of(word())).prop_map(|(parts, is_cut, tier)| {
-        let has_calls = parts.iter().any(|part| matches!(part.body, PartBody::ToolCall(_)));
-        let finish = match (is_cut, has_calls) {
-            (true, _) => FinishReason::Length,
-            (false, true) => FinishReason::ToolCalls,
-            (false, false) => FinishReason::Stop,
-        };
-        Response {
-            id: Some("resp_1".into()),
-            model: Some("m".into()),
-            created: Some(7),
-            parts,
-            finish: Some(finish),
-            usage: Usage {
-                input: Some(5),
-                cache_read: Some(1),
-                cache_write: Some(2),
-                output: Some(3),
-                reasoning: Some(1),
-                ..Usage::default()
-            },
-            service_tier: tier,
-            ..Response::default()
-        }
-    })
+    (answer_parts(), any::<bool>(), prop::option::of(Just("flex".to_owned()))).prop_map(
+        |(parts, is_cut, tier)| {
+            let has_calls = parts.iter().any(|part| matches!(part.body, PartBody::ToolCall(_)));
+            let finish = match (is_cut, has_calls) {
+                (true, _) => FinishReason::Length,
+                (false, true) => FinishReason::ToolCalls,
+                (false, false) => FinishReason::Stop,
+            };
+            Response {
+                id: Some("resp_1".into()),
+                model: Some("m".into()),
+                created: Some(7),
+                parts,
+                finish: Some(finish),
+                usage: Usage {
+                    input: Some(5),
+                    cache_read: Some(1),
+                    cache_write: Some(2),
+                    output: Some(3),
+                    reasoning: Some(1),
+                    ..Usage::default()
+                },
+                service_tier: tier,
+                ..Response::default()
+            }
+        },
+    )
 }
 
 /// The answer in pieces of a character.

@@ -12,6 +12,7 @@ use crate::message::{Issuer, Message, Part, PartBody, Reasoning, Request, Respon
 use super::decode_request::INCLUDE_LOGPROBS;
 use super::effort::{self, Effort};
 use super::encode_items::Items;
+use super::output::knows_tier;
 
 /// OpenAI takes no smaller `max_output_tokens`.
 const MIN_OUTPUT: u64 = 16;
@@ -82,8 +83,10 @@ pub(super) fn encode(
     }
     encoder.text(response_format.as_ref(), verbosity.as_deref());
     encoder.user(user.as_deref());
-    if let Some(tier) = service_tier {
-        encoder.set("service_tier", tier.as_str());
+    match service_tier {
+        Some(tier) if is_same_format || knows_tier(tier) => encoder.set("service_tier", tier.as_str()),
+        Some(_) => encoder.note(Field::ServiceTier, Fate::Dropped),
+        None => {}
     }
     if let Some(metadata) = metadata {
         encoder.set("metadata", metadata.clone());

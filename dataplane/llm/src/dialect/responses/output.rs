@@ -56,6 +56,14 @@ impl Frame<'_> {
     }
 }
 
+/// OpenAI's words for a tier (`ServiceTierResponses` of its OpenAPI document), which its SDKs know.
+const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
+
+/// A tier that a vendor calls otherwise has no place here.
+pub(super) fn knows_tier(word: &str) -> bool {
+    TIERS.contains(&word)
+}
+
 /// How far an answer is.
 #[derive(Default)]
 pub(super) struct State<'a> {

@@ -57,6 +57,10 @@ pub(super) fn encode(response: &Response, reply: &Reply, ledger: &mut Ledger) ->
     if !more.is_empty() {
         ledger.note(Field::AnswerChoices, Fate::Dropped);
     }
+    let tier = service_tier.as_deref().filter(|tier| output::knows_tier(tier));
+    if service_tier.is_some() && tier.is_none() {
+        ledger.note(Field::ServiceTier, Fate::Dropped);
+    }
     let state = State::of(finish.as_ref());
     let mut writer = Writer {
         reply,
@@ -79,7 +83,7 @@ pub(super) fn encode(response: &Response, reply: &Reply, ledger: &mut Ledger) ->
         id: &id,
         model: model.as_deref().unwrap_or(&reply.model),
         created: created.unwrap_or(reply.created),
-        tier: service_tier.as_deref(),
+        tier,
     };
     frame.write(&state, &writer.output, usage).to_string().into_bytes()
 }

@@ -342,7 +342,8 @@ impl StreamEncoder for Encoder {
                 self.start(out);
             }
             Event::Choice(index) => self.choice = *index,
-            Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
+            Event::ServiceTier(tier) if output::knows_tier(tier) => self.tier = Some(tier.clone()),
+            Event::ServiceTier(_) => self.ledger.note(Field::ServiceTier, Fate::Dropped),
             Event::Usage(usage) => self.usage.merge(usage),
             // Who drives the stream turns it into `error`.
             Event::Error(_) => {}
