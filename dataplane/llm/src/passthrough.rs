@@ -40,9 +40,9 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
         Format::Responses => {
             let issuer = upstream.issuer();
             let is_openai = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure));
-            (issuer == Some(Issuer::OpenAI) || !has_state(text))
-                && !text.contains("\"rs_ps_")
-                && !(is_openai && has_foreign_items(text))
+            let is_home = issuer == Some(Issuer::OpenAI) || !has_state(text);
+            let is_foreign = text.contains("\"rs_ps_") || (is_openai && has_foreign_items(text));
+            is_home && !is_foreign
         }
         Format::Completions => upstream.provider.quirks(upstream.model).stream_options || !envelope.stream,
         _ => true,
