@@ -13,7 +13,7 @@ pub mod dialect;
 pub mod embed;
 pub mod envelope;
 pub mod error;
-mod eventstream;
+pub mod eventstream;
 pub mod field;
 pub mod framing;
 pub mod ledger;

@@ -1,7 +1,7 @@
 //! Fixtures of our own, and what becomes of each; one folder a dialect, `golden/<format>/`:
 //!
 //! - `requests/*.json`: a client's request (`client`, `request`), and the `provider` and `model` that it goes to in this
-//!   format, with the `facts` that the catalogue has of it, where it has some; what is sent, and the ledger.
+//!   format, with what is known of the model (`facts`); what is sent, and the ledger.
 //! - `answers/*.json`: a provider's complete answer in this format (`provider`, `model`, `answer`), read, and written
 //!   again for each kind of client.
 //! - `streams/*.sse`, `*.ndjson` or `*.events` (an event stream's events, `name: payload` a line): the same for a
@@ -21,7 +21,15 @@ use serde_json::Value;
 const CLIENTS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
 
 /// Formats with a folder.
-const FOLDERS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
+const FOLDERS: [Format; 7] = [
+    Format::Chat,
+    Format::Messages,
+    Format::Responses,
+    Format::Completions,
+    Format::Converse,
+    Format::Cohere,
+    Format::Ollama,
+];
 
 fn folder_of(format: Format) -> &'static str {
     match format {
@@ -106,11 +114,11 @@ fn requests() {
             let provider = provider_named(fixture["provider"].as_str().unwrap());
             let request = client.dialect().decode_request(fixture["request"].to_string().as_bytes()).unwrap();
             let facts: Facts = match &fixture["facts"] {
-                Value::Null => Facts::default(),
+                Value::Null => Facts::UNKNOWN,
                 facts => serde_json::from_value(facts.clone()).unwrap(),
             };
-            let upstream =
-                Upstream { facts: &facts, ..Upstream::new(fixture["model"].as_str().unwrap(), provider) };
+            let model = fixture["model"].as_str().unwrap();
+            let upstream = Upstream { facts: &facts, ..Upstream::new(model, provider) };
             let mut ledger = Ledger::new(client);
             let body = match translate::encode_request(&request, format, &upstream, &mut ledger) {
                 Ok(body) => {

@@ -14,7 +14,7 @@ use penstock_config::FailoverReason;
 use penstock_llm::ratelimit::Limits;
 use penstock_llm::simulated::{self, Behaviour, Failure as SimulatedFailure, Plan};
 use penstock_llm::sse::Parser;
-use penstock_llm::{Broken, ErrorKind, FinishReason, Format, Ledger, UpstreamError, Usage};
+use penstock_llm::{Broken, ErrorKind, Event, FinishReason, Format, Ledger, UpstreamError, Usage, collect};
 
 use crate::failure::Failure;
 use crate::health::{Admission, AllRest, Key, RestReason};
@@ -176,7 +176,10 @@ async fn read_answer(
     if !response.status().is_success() {
         return Err(error_answer(job, target, encoded.wire, response).await);
     }
-    let (Wire::Generate { format, as_it_is }, true) = (encoded.wire, job.is_stream()) else {
+    if let Wire::Generate { format, collects: true, .. } = encoded.wire {
+        return collected_answer(job, target, format, response).await;
+    }
+    let (Wire::Generate { format, as_it_is, .. }, true) = (encoded.wire, job.is_stream()) else {
         return whole_answer(job, target, encoded.wire, response, is_last).await;
     };
     let is_stream = response
@@ -201,6 +204,43 @@ async fn read_answer(
     begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await
 }
 
+/// A stream for a client that wants the answer whole, of a provider that only streams.
+async fn collected_answer(
+    job: &Job<'_>,
+    target: &Candidate,
+    format: Format,
+    response: Response<Incoming>,
+) -> Result<Answer, Failure> {
+    let bytes = read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await?;
+    let read_at = Instant::now();
+    let dialect = format.dialect();
+    let mut frames = dialect.framing().frames(Parser::DEFAULT_LIMIT);
+    let mut decoder = dialect.stream_decoder(&target.upstream());
+    let mut events = Vec::new();
+    let mut read = || -> Result<(), Broken> {
+        frames.push(&bytes);
+        while let Some(frame) = frames.next()? {
+            decoder.push(&frame, &mut events)?;
+        }
+        if let Some(frame) = frames.finish() {
+            decoder.push(&frame, &mut events)?;
+        }
+        decoder.finish(&mut events)
+    };
+    read().map_err(|broken| Failure::broken(&broken))?;
+    if let Some(error) = events.iter().find_map(|event| match event {
+        Event::Error(error) => Some(error.clone()),
+        _ => None,
+    }) {
+        return Err(Failure::from_upstream(error));
+    }
+    let response = collect(events);
+    if response.is_empty() {
+        return Err(Failure::broken(&Broken::Empty));
+    }
+    Ok(Answer::whole(job.render_response(&response), read_at.elapsed()))
+}
+
 /// Only what is named here reaches a provider: never the client's credentials, cookies or addresses.
 async fn upstream_request(
     job: &Job<'_>,
@@ -209,7 +249,8 @@ async fn upstream_request(
     encoded: &Encoded,
 ) -> Result<Request<Full<Bytes>>, Failure> {
     let Encoded { body, ledger: _, wire } = encoded;
-    let uri = target.uri_of(*wire, job.is_stream());
+    let streams = job.is_stream() || matches!(wire, Wire::Generate { collects: true, .. });
+    let uri = target.uri_of(*wire, streams);
     let uri = uri.ok_or_else(|| Failure::internal("the provider has no URL for this call"))?;
     let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = Method::POST;
@@ -217,7 +258,9 @@ async fn upstream_request(
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = match wire {
-        Wire::Generate { format, .. } if job.is_stream() => format.dialect().framing().accept(),
+        Wire::Generate { format, collects, .. } if job.is_stream() || *collects => {
+            format.dialect().framing().accept()
+        }
         _ => "application/json",
     };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -330,7 +373,7 @@ async fn by_simulation(
     if !complete {
         return Err(Failure::broken(&Broken::Cut));
     }
-    let response = penstock_llm::collect::collect(events.into_iter().map(|(_, event)| event));
+    let response = collect(events.into_iter().map(|(_, event)| event));
     let mut ledger = Ledger::new(job.format());
     let bytes = job.format().dialect().encode_response(&response, &job.reply, &mut ledger).into();
     Ok(Answer::whole(Rendered { bytes, usage: response.usage, ledger }, Duration::ZERO))

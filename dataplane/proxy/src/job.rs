@@ -10,7 +10,7 @@ use penstock_llm::envelope::Envelope;
 use penstock_llm::field::Field;
 use penstock_llm::provider::Call;
 use penstock_llm::{
-    BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, UpstreamError, Usage, count,
+    BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
     passthrough, translate,
 };
 
@@ -76,10 +76,12 @@ pub struct Encoded {
 /// What goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// A generation in this format; `as_it_is`: the answer is in the client's format and passes unchanged.
+    /// A generation in this format. `as_it_is`: the answer is in the client's format and passes unchanged. `collects`:
+    /// the provider only streams, and the client wants the answer whole.
     Generate {
         format: Format,
         as_it_is: bool,
+        collects: bool,
     },
     Embed {
         format: EmbedFormat,
@@ -190,7 +192,16 @@ impl<'a> Job<'a> {
             return Ok(Encoded { body: Bytes::new(), ledger, wire: Wire::Nothing });
         };
         let same = format == client;
-        let body = if same && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream) {
+        let collects = !self.is_stream()
+            && format == Format::Chat
+            && target.provider.quirks(&target.upstream).stream_only;
+        let body = if collects {
+            let mut request = self.request().map_err(Unsendable::Bad)?.clone();
+            request.stream = true;
+            translate::encode_request(&request, format, &upstream, &mut ledger)
+                .map_err(Unsendable::Refused)?
+                .into()
+        } else if same && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream) {
             match format {
                 // The model and the stream stand in the URL.
                 Format::Gemini => self.original.clone(),
@@ -204,8 +215,8 @@ impl<'a> Job<'a> {
         };
         // An answer that comes as a tool call in place of JSON has to be read.
         let is_emulated = ledger.has(Field::ResponseFormat, Fate::Emulated);
-        let as_it_is = same && !is_emulated;
-        Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is } })
+        let as_it_is = same && !is_emulated && !collects;
+        Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })
     }
 
     fn encode_embedding(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
@@ -279,7 +290,7 @@ impl<'a> Job<'a> {
         let mut ledger = Ledger::new(self.format());
         let upstream = target.upstream();
         let (bytes, usage) = match wire {
-            Wire::Generate { format, as_it_is } => {
+            Wire::Generate { format, as_it_is, collects: _ } => {
                 let response = match format.dialect().decode_response(&bytes, &upstream)? {
                     Ok(response) => response,
                     Err(error) => return Ok(Err(error)),
@@ -309,6 +320,13 @@ impl<'a> Job<'a> {
             Wire::Nothing => (bytes, Usage::default()),
         };
         Ok(Ok(Rendered { bytes, usage, ledger }))
+    }
+
+    /// A provider's collected stream as the client gets it.
+    pub fn render_response(&self, response: &Response) -> Rendered {
+        let mut ledger = Ledger::new(self.format());
+        let bytes = self.format().dialect().encode_response(response, &self.reply, &mut ledger).into();
+        Rendered { bytes, usage: response.usage, ledger }
     }
 
     fn render_vectors(&self, response: &EmbedResponse, request: &EmbedRequest) -> (Bytes, Usage) {

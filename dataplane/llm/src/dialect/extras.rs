@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 
-/// Members of OpenAI's and Anthropic's requests, at any level, that nothing else takes.
+/// Members of requests in each format, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
     // OpenAI, and servers that speak its format
     "audio",
@@ -60,6 +60,16 @@ const KNOWN: &[&str] = &[
     "output_config",
     "speed",
     "thinking",
+    // Cohere
+    "citation_options",
+    "documents",
+    "priority",
+    "safety_mode",
+    // Ollama
+    "keep_alive",
+    "options",
+    "shift",
+    "truncate",
 ];
 
 /// Ways to ask a server that speaks OpenAI's format to think, and the members of each that
@@ -97,6 +107,8 @@ pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
             value.as_array().is_some_and(|all| all.iter().all(|it| it == "reasoning.encrypted_content"))
         }
         "extra_content" => is_signature_alone(value),
+        // Anthropic: the model itself called.
+        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
         // Other formats show what a model thought without being asked for a summary.
         _ => beside_reasoning(name, value).is_some_and(|rest| {
             rest.keys().all(|name| matches!(name.as_str(), "summary" | "generate_summary"))

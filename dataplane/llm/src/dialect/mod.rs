@@ -1,5 +1,6 @@
 //! A dialect is one wire format, in both directions.
 
+mod annotate;
 mod call_ids;
 mod carrier;
 pub mod chat;
@@ -11,12 +12,15 @@ mod extras;
 mod failure;
 mod fields;
 mod gemini;
+mod ids;
 mod instructions;
+mod json_answer;
 mod media;
 mod messages;
 mod ollama;
 mod openai_shared;
 pub(crate) mod responses;
+mod wait;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,9 +5,11 @@
 
 mod anthropic;
 mod azure_openai;
+pub(crate) mod bedrock;
 mod bytedance;
 mod cerebras;
 mod cloudflare_workers_ai;
+mod cohere;
 mod databricks;
 mod deepinfra;
 mod deepseek;
@@ -21,6 +23,7 @@ mod moonshot;
 mod nebius;
 mod novita;
 mod nvidia_nim;
+mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
@@ -43,7 +46,7 @@ use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
-use crate::{Format, UpstreamError};
+use crate::{Format, UpstreamError, catalogue};
 
 /// Where a provider's API is, as a pool says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,8 +148,8 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Is this a model of the provider's own? Used where a pool lists no models.
-    fn serves(&self, _model: &str) -> bool {
-        false
+    fn serves(&self, model: &str) -> bool {
+        catalogue::serves(&self.key(), model)
     }
 
     /// What an answer with an error status means. The default asks the dialect.
@@ -197,9 +200,11 @@ mod tests;
 pub static REGISTRY: &[&dyn Provider] = &[
     &anthropic::Anthropic,
     &azure_openai::AzureOpenAI,
+    &bedrock::Bedrock,
     &bytedance::BYTEDANCE,
     &cerebras::CEREBRAS,
     &cloudflare_workers_ai::CLOUDFLARE_WORKERS_AI,
+    &cohere::Cohere,
     &databricks::DATABRICKS,
     &deepinfra::DEEPINFRA,
     &deepseek::DEEPSEEK,
@@ -213,6 +218,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &nebius::NEBIUS,
     &novita::NOVITA,
     &nvidia_nim::NVIDIA_NIM,
+    &ollama::Ollama,
     &openai::OPENAI,
     &openai_compatible::OPENAI_COMPATIBLE,
     &openrouter::OPENROUTER,

@@ -229,7 +229,10 @@ impl Run {
             body => body.to_string(),
         };
         let error = format.dialect().decode_error(status, body.as_bytes());
-        if error.message.is_empty() || (status < 500 && error.kind == ErrorKind::ServerError) {
+        // Groq blames the client where its model failed.
+        let is_models_fault = error.code.as_deref() == Some("tool_use_failed");
+        let is_servers_fault = error.kind == ErrorKind::ServerError && !is_models_fault;
+        if error.message.is_empty() || (status < 500 && is_servers_fault) {
             self.problem(id, format!("{error:?}"));
         }
     }

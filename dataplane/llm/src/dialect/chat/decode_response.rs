@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::dialect::failure::{Report, bounded};
+use crate::dialect::ids::made_call_id;
 use crate::dialect::{Format, carrier, media};
 use crate::error::{Broken, UpstreamError};
 use crate::message::{Choice, Issuer, Media, Part, PartBody, ReasoningBlock, Response, ToolCall};
 
-use super::{MAX_CHOICES, annotations, made_call_id, read_finish, reasoning, signatures, usage};
+use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, usage};
 
 pub(super) fn decode(body: &[u8], issuer: Option<Issuer>) -> Result<Result<Response, UpstreamError>, Broken> {
     let body: Value = serde_json::from_slice(body).map_err(|error| Broken::Malformed(error.to_string()))?;
@@ -172,7 +173,9 @@ fn tool_call(call: &Value, answer: Option<&str>, index: usize, issuer: Option<Is
         return PartBody::Opaque { format: Format::Chat, value: json!({"tool_calls": [call]}) }.into();
     };
     let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
-    let id = text(call, "id").filter(|id| !id.is_empty()).unwrap_or_else(|| made_call_id(answer, index));
+    let id = text(call, "id")
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| made_call_id(answer.unwrap_or_default(), index));
     let arguments = function.get("arguments").map(arguments).filter(|text| !text.is_empty());
     PartBody::ToolCall(ToolCall {
         id,

@@ -91,6 +91,10 @@ impl Message {
                 Some(image) => self.images.push(image),
                 None => ledger.note(Field::AnswerPart, Fate::Dropped),
             },
+            // Pieces that are no text have no place where clients expect one.
+            PartBody::Opaque { format: Format::Chat, value } if value.get("content").is_some() => {
+                ledger.note(Field::AnswerPart, Fate::Dropped);
+            }
             PartBody::Opaque { format: Format::Chat, value } => join(&mut self.own, value),
             PartBody::Opaque { .. }
             | PartBody::Audio(_)

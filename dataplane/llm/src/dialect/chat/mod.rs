@@ -106,9 +106,3 @@ fn write_finish(reason: &FinishReason) -> &str {
 fn answer_id(own: Option<&str>, reply: &Reply) -> String {
     own.map_or_else(|| format!("chatcmpl-{}", reply.request_id), str::to_owned)
 }
-
-/// An id for a tool call that came without one; the answer's own makes it differ from call to call.
-fn made_call_id(answer: Option<&str>, index: usize) -> String {
-    let answer: String = answer.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("call_{answer}{}{index}", if answer.is_empty() { "" } else { "_" })
-}

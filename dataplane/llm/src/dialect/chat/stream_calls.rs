@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::dialect::carrier::dismount;
+use crate::dialect::ids::made_call_id;
 use crate::message::{Event, Issuer};
 
-use super::{decode_response, made_call_id};
+use super::decode_response;
 
 /// The calls of one choice; a call's place in the list is its index towards the client.
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ impl Calls {
         let mut fragment = function.get("arguments").map(decode_response::arguments).unwrap_or_default();
         if let (false, Some(name)) = (known.is_open, name) {
             known.is_open = true;
-            let id = known.id.get_or_insert_with(|| made_call_id(answer, index));
+            let id = known.id.get_or_insert_with(|| made_call_id(answer.unwrap_or_default(), index));
             // Blocks that ride there have come as `reasoning_details` already.
             let (id, rider) = dismount(id);
             let rider = rider.and_then(|rider| rider.call);

@@ -28,6 +28,8 @@ pub(super) struct Abilities<'a> {
     /// Is that limit a fact, to which a client's own may be moved?
     pub knows_max_output: bool,
     pub thinking: Thinking,
+    /// Takes a budget, as models of [`Thinking::Budget`] do and some of [`Thinking::Adaptive`].
+    pub takes_budget: bool,
     pub can_disable_thinking: bool,
     /// Words of `output_config.effort`.
     pub efforts: Vec<&'a str>,
@@ -56,6 +58,7 @@ pub(super) fn of<'a>(upstream: &Upstream<'a>) -> Abilities<'a> {
             ReasoningStyle::Effort | ReasoningStyle::Adaptive => Thinking::Adaptive,
             ReasoningStyle::Unknown => out.thinking,
         };
+        out.takes_budget = out.thinking == Thinking::Budget || reasoning.min_budget.is_some();
         out.can_disable_thinking = reasoning.can_disable != Some(false);
         out.efforts = reasoning.efforts.iter().map(AsRef::as_ref).collect();
         if out.efforts.is_empty() {
@@ -77,6 +80,7 @@ fn defaults_for(model: &str) -> Abilities<'static> {
         max_output: 8192,
         knows_max_output: false,
         thinking: if is_claude { Thinking::Adaptive } else { Thinking::Budget },
+        takes_budget: !is_claude,
         can_disable_thinking: true,
         efforts: EVERY_EFFORT.to_vec(),
         min_budget: MIN_BUDGET,

@@ -10,7 +10,7 @@ mod decode_request;
 mod encode_request;
 mod error;
 mod response;
-mod schema;
+pub(super) mod schema;
 mod stream_decoder;
 mod stream_encoder;
 mod tier;

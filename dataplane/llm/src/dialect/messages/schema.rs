@@ -33,22 +33,10 @@ const REFUSED: &[&str] = &[
 const MAX_DEPTH: usize = 128;
 
 /// The schema as Anthropic takes it, and whether that says something else than before.
-pub(super) fn adapt(schema: &Value) -> (Value, bool) {
+pub(in crate::dialect) fn adapt(schema: &Value) -> (Value, bool) {
     let mut changed = false;
     let adapted = walk(schema, &mut changed, 0);
     (adapted, changed)
-}
-
-/// OpenAI's name and description of a schema have their place in the schema itself.
-pub(super) fn named(schema: &Value, name: &str, description: Option<&str>) -> Value {
-    let Value::Object(members) = schema else { return schema.clone() };
-    let mut out = members.clone();
-    for (member, text) in [("title", Some(name)), ("description", description)] {
-        if let (Some(text), false) = (text, members.contains_key(member)) {
-            out.insert(member.to_owned(), text.into());
-        }
-    }
-    out.into()
 }
 
 fn walk(schema: &Value, changed: &mut bool, depth: usize) -> Value {

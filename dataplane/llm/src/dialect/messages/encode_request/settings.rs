@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Encoder;
 use crate::catalogue::Sampling;
+use crate::dialect::annotate::annotate;
 use crate::dialect::instructions;
 use crate::dialect::messages::{schema, tier};
 use crate::field::Field;
@@ -92,7 +93,7 @@ impl Encoder<'_> {
                     let (adapted, changed) = if self.is_same_format() {
                         (wanted.clone(), false)
                     } else {
-                        schema::adapt(&schema::named(wanted, name, description.as_deref()))
+                        schema::adapt(&annotate(wanted, name, description.as_deref()))
                     };
                     if changed {
                         self.ledger.note(Field::ResponseFormat, Fate::Clamped);
@@ -100,7 +101,7 @@ impl Encoder<'_> {
                     let format = json!({"type": "json_schema", "schema": adapted});
                     return self.set_in("output_config", "format", format);
                 }
-                instructions::json_schema(&schema::named(wanted, name, description.as_deref()))
+                instructions::json_schema(&annotate(wanted, name, description.as_deref()))
             }
         };
         self.note(Field::ResponseFormat, Fate::Emulated);

@@ -40,6 +40,9 @@ impl Encoder<'_> {
             (Reasoning::Adaptive(effort), Thinking::Budget) => {
                 self.budget(budget_of(effort.as_deref().unwrap_or("high")), Some(Fate::Emulated));
             }
+            (Reasoning::Budget(budget), _) if self.model.takes_budget && self.tool_loop_is_signed() => {
+                self.budget(*budget, None);
+            }
             (Reasoning::On, _) => self.adaptive(None),
             (Reasoning::Effort(effort), _) => self.adaptive(Some(effort)),
             (Reasoning::Budget(budget), _) => {
