@@ -12,21 +12,26 @@ use crate::ledger::{Fate, Ledger};
 const KNOWN: &[&str] = &[
     // OpenAI, and servers that speak its format
     "audio",
-    "best_of",
     "chat_template_kwargs",
-    "echo",
     "extra_content",
     "function_call",
     "functions",
-    "include",
-    "max_tool_calls",
     "metadata",
     "modalities",
     "moderation",
+    "prediction",
+    "best_of",
+    "echo",
+    "frequency_penalty",
+    "include",
+    "logit_bias",
+    "logprobs",
+    "max_tool_calls",
+    "n",
     "namespace",
     "output_schema",
     "phase",
-    "prediction",
+    "presence_penalty",
     "prompt_cache_breakpoint",
     "prompt_cache_key",
     "prompt_cache_options",
@@ -43,6 +48,7 @@ const KNOWN: &[&str] = &[
     "top_k",
     "top_logprobs",
     "truncation",
+    "verbosity",
     "web_search_options",
     // Anthropic
     "allowed_callers",
@@ -70,6 +76,24 @@ const KNOWN: &[&str] = &[
     "options",
     "shift",
     "truncate",
+    // Google
+    "behavior",
+    "cachedContent",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "generationConfig",
+    "inlineData",
+    "labels",
+    "mediaResolution",
+    "modelArmorConfig",
+    "partMetadata",
+    "response",
+    "responseJsonSchema",
+    "safetySettings",
+    "systemInstruction",
+    "toolConfig",
+    "videoMetadata",
 ];
 
 /// Ways to ask a server that speaks OpenAI's format to think, and the members of each that
@@ -88,37 +112,44 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     }
 }
 
-/// Notes a member as dropped, unless it says nothing: null, an empty list or object, a default, OpenAI's
-/// `annotations` of an earlier answer, which the model never saw, and what the neutral request says already.
+/// Notes a member as dropped, unless it says nothing or the neutral request says it already.
 pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
-    let says_nothing = match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        // Nobody else keeps an answer.
-        Value::Bool(false) => name == "store",
-        _ => false,
-    };
-    let is_told = match name {
-        // `id` names what a provider may have stored.
-        "annotations" | "id" | "thought_signature" => true,
-        // State of reasoning travels without being asked for.
-        "include" => {
-            value.as_array().is_some_and(|all| all.iter().all(|it| it == "reasoning.encrypted_content"))
-        }
-        "extra_content" => is_signature_alone(value),
-        // Anthropic: the model itself called.
-        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
-        // Other formats show what a model thought without being asked for a summary.
-        _ => beside_reasoning(name, value).is_some_and(|rest| {
-            rest.keys().all(|name| matches!(name.as_str(), "summary" | "generate_summary"))
-        }),
-    };
-    if says_nothing || is_told {
+    if says_nothing(name, value) || is_told(name, value) || google_says_nothing(name, value) {
         return;
     }
     let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
     ledger.note(Field::Extra(field), Fate::Dropped);
+}
+
+/// Null, an empty list or object, and what has no meaning outside its format.
+fn says_nothing(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        (_, Value::Null) => true,
+        (_, Value::Array(items)) if items.is_empty() => true,
+        (_, Value::Object(members)) if members.is_empty() => true,
+        // OpenAI's sources of an earlier answer, which the model never saw, and names of what it may have stored.
+        ("annotations" | "id", _) => true,
+        // Nobody else keeps an answer.
+        ("store", Value::Bool(false)) => true,
+        // State of reasoning travels without being asked for.
+        ("include", Value::Array(items)) => items.iter().all(|item| item == "reasoning.encrypted_content"),
+        // Other formats show what a model thought without being asked.
+        ("reasoning", Value::Object(members)) => {
+            members.keys().all(|name| matches!(name.as_str(), "summary" | "generate_summary"))
+        }
+        _ => false,
+    }
+}
+
+/// The neutral request has it.
+fn is_told(name: &str, value: &Value) -> bool {
+    match name {
+        "thought_signature" => true,
+        "extra_content" => is_signature_alone(value),
+        // Anthropic: the model itself called.
+        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
+        _ => beside_reasoning(name, value).is_some_and(|rest| rest.is_empty()),
+    }
 }
 
 /// Google's signature of a message or call, which the neutral message has.
@@ -138,6 +169,20 @@ pub(super) fn beside_reasoning(name: &str, value: &Value) -> Option<Map<String, 
     let members = value.as_object().into_iter().flatten();
     let rest = members.filter(|(member, _)| !told.contains(&member.as_str()));
     Some(rest.map(|(member, value)| (member.clone(), value.clone())).collect())
+}
+
+/// Answers in text are what every format gives; thoughts are shown where they are asked for.
+fn google_says_nothing(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("generationConfig" | "thinkingConfig", Value::Object(members)) => {
+            members.iter().all(|(name, value)| google_says_nothing(name, value))
+        }
+        ("responseModalities", Value::Array(kinds)) => {
+            kinds.iter().all(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("text")))
+        }
+        ("includeThoughts", _) => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
