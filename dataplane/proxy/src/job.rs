@@ -213,7 +213,8 @@ impl<'a> Job<'a> {
         // Signatures of Vertex AI must not look like those of AI Studio, whose format this is.
         let is_foreign =
             format == Format::Gemini && upstream.issuer().is_some_and(|issuer| issuer != Issuer::Gemini);
-        let as_it_is = same && !is_emulated && !collects && !is_foreign;
+        let is_odd = format == Format::Chat && target.provider.quirks(&target.upstream).odd_answers;
+        let as_it_is = same && !is_emulated && !collects && !is_foreign && !is_odd;
         Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })
     }
 
