@@ -4,7 +4,7 @@
 //! provider's quirks touch, no opaque reasoning state of another issuer. A look at names and bytes only, which may say
 //! no too often: the request is then decoded and written anew, and unknown members survive that too.
 
-use crate::dialect::{Format, Upstream};
+use crate::dialect::{Format, Upstream, responses};
 use crate::envelope::Envelope;
 use crate::message::Issuer;
 use crate::provider::{CallIds, Json, Quirks, ReasoningControl};
@@ -36,7 +36,25 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
             let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Anthropic);
             is_home && !has_empty_signature(text)
         }
+        // Untagged state is OpenAI's own, and an id that we made names nothing that anybody stored.
+        Format::Responses => {
+            let issuer = upstream.issuer();
+            let is_openai = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure));
+            (issuer == Some(Issuer::OpenAI) || !has_state(text))
+                && !text.contains("\"rs_ps_")
+                && !(is_openai && has_foreign_items(text))
+        }
+        Format::Completions => upstream.provider.quirks(upstream.model).stream_options || !envelope.stream,
         _ => true,
+    }
+}
+
+/// The JSON of an answer, or of one event of a stream, that passes to a client of the same format: reasoning state in it
+/// that is not the format's own issuer's gets its issuer's name, so that it finds its way back. `None`: it passes as it is.
+pub fn stamp(json: &str, format: Format, upstream: &Upstream<'_>) -> Option<String> {
+    match format {
+        Format::Responses => responses::stamp(json, upstream.issuer()),
+        _ => None,
     }
 }
 
@@ -99,6 +117,25 @@ fn touches_inside(quirks: &Quirks, text: &str) -> bool {
     (!quirks.participant_names && text.contains("\"name\""))
         || (!quirks.strict_tools && text.contains("\"strict\""))
         || (!quirks.text_lists && text.contains("\"text\""))
+}
+
+/// Items that another server of OpenAI's format answered with: OpenAI tells the type of an item by how its id begins
+/// (`msg_`, `fc_`, ...) and refuses others, and it never shows what a model thought but in summary.
+fn has_foreign_items(text: &str) -> bool {
+    let has_prefix = |id: &str| id.find('_').is_some_and(|at| (1..=5).contains(&at));
+    let ids = text.split("\"id\"").skip(1).filter_map(|rest| {
+        let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        value.split('"').next()
+    });
+    text.contains("\"reasoning_text\"") || ids.into_iter().any(|id| !has_prefix(id))
+}
+
+/// Encrypted content that is a text: null is none.
+fn has_state(text: &str) -> bool {
+    text.split("\"encrypted_content\"").skip(1).any(|rest| {
+        let value = rest.trim_start().strip_prefix(':');
+        value.is_some_and(|value| value.trim_start().starts_with('"'))
+    })
 }
 
 fn has_empty_signature(text: &str) -> bool {
@@ -175,5 +212,45 @@ mod tests {
         ] {
             assert!(!keeps(provider, model, body), "{provider} {body}");
         }
+    }
+
+    #[test]
+    fn reasoning_state_of_another_issuer_is_looked_at() {
+        let keeps = |provider: &str, item: &str| {
+            let body = format!(r#"{{"model":"m","input":[{item}]}}"#);
+            let upstream = Upstream::new("gpt-5", provider::by_name(provider).unwrap());
+            let envelope = Envelope::parse(body.as_bytes()).unwrap();
+            keeps_bytes(&envelope, body.as_bytes(), Format::Responses, &upstream)
+        };
+        let native = r#"{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA"}"#;
+        assert!(keeps("OpenAI", native));
+        assert!(!keeps("AzureOpenAI", native));
+        assert!(!keeps("DeepSeek", native));
+        assert!(keeps("DeepSeek", r#"{"type":"reasoning","id":"x","encrypted_content": null}"#));
+        let of_another = r#"{"type":"message","id":"305ae5c3-aed7-4986-88b5-4bcbb950ca6b"}"#;
+        assert!(keeps("DeepSeek", of_another));
+        assert!(!keeps("OpenAI", of_another));
+        assert!(!keeps("AzureOpenAI", r#"{"type":"reasoning","content":[{"type":"reasoning_text"}]}"#));
+        for ours in [
+            r#"{"type":"reasoning","id":"rs_ps_r_0","summary":[]}"#,
+            r#"{"type":"reasoning","encrypted_content":"penstock:anthropic:x"}"#,
+            r#"{"type":"function_call","call_id":"call_1__ps1_e30"}"#,
+        ] {
+            assert!(!keeps("OpenAI", ours), "{ours}");
+        }
+    }
+
+    #[test]
+    fn answers_are_stamped_with_their_issuer() {
+        let body = r#"{"output":[{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA"}],"x":1}"#;
+        let stamp = |provider: &str| {
+            let upstream = Upstream::new("gpt-5", provider::by_name(provider).unwrap());
+            stamp(body, Format::Responses, &upstream)
+        };
+        assert_eq!(stamp("OpenAI"), None);
+        assert_eq!(
+            stamp("AzureOpenAI").unwrap(),
+            r#"{"output":[{"type":"reasoning","id":"rs_1","encrypted_content":"penstock:azure:{\"id\":\"rs_1\",\"encrypted_content\":\"gAAA\"}"}],"x":1}"#
+        );
     }
 }

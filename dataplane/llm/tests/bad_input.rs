@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 #[test]
 fn requests_name_the_field() {
     let message = |message: Value| json!({"model": "m", "messages": [message]}).to_string();
+    let item = |item: Value| json!({"model": "m", "input": [item]}).to_string();
     for (format, body, param) in [
         (Format::Chat, "[]".to_owned(), ""),
         (Format::Chat, "{".to_owned(), ""),
@@ -74,6 +75,45 @@ fn requests_name_the_field() {
             json!({"model": "m", "messages": [], "thinking": {"type": "on"}}).to_string(),
             "thinking.type",
         ),
+        (Format::Responses, json!({"model": "m"}).to_string(), "input"),
+        (Format::Responses, json!({"model": "m", "input": 1}).to_string(), "input"),
+        (Format::Responses, item(json!("hi")), "input[0]"),
+        (Format::Responses, item(json!({})), "input[0].type"),
+        (Format::Responses, item(json!({"role": "robot", "content": "x"})), "input[0].role"),
+        (Format::Responses, item(json!({"role": "user", "content": 1})), "input[0].content"),
+        (Format::Responses, item(json!({"role": "user", "content": [{}]})), "input[0].content[0].type"),
+        (
+            Format::Responses,
+            item(json!({"role": "user", "content": [{"type": "input_file", "filename": "a.pdf"}]})),
+            "input[0].content[0].file_data",
+        ),
+        (
+            Format::Responses,
+            item(json!({"type": "function_call", "call_id": "c", "arguments": "{}"})),
+            "input[0].name",
+        ),
+        (Format::Responses, item(json!({"type": "function_call_output", "call_id": "c"})), "input[0].output"),
+        (
+            Format::Responses,
+            json!({"model": "m", "input": "x", "tools": [{"type": "function"}]}).to_string(),
+            "tools[0].name",
+        ),
+        (
+            Format::Responses,
+            json!({"model": "m", "input": "x", "tool_choice": "any"}).to_string(),
+            "tool_choice",
+        ),
+        (
+            Format::Responses,
+            json!({"model": "m", "input": "x", "text": {"format": {"type": "json_schema", "name": "a"}}})
+                .to_string(),
+            "text.format.schema",
+        ),
+        (Format::Responses, json!({"model": "m", "input": "x", "include": "all"}).to_string(), "include"),
+        (Format::Completions, json!({"model": "m"}).to_string(), "prompt"),
+        (Format::Completions, json!({"model": "m", "prompt": []}).to_string(), "prompt"),
+        (Format::Completions, json!({"model": "m", "prompt": ["a", 1]}).to_string(), "prompt"),
+        (Format::Completions, json!({"model": "m", "prompt": "a", "logprobs": true}).to_string(), "logprobs"),
         (Format::Converse, json!({}).to_string(), "messages"),
         (Format::Converse, message(json!({"role": "user"})), "messages[0].content"),
         (Format::Converse, message(json!({"role": "user", "content": "hi"})), "messages[0].content"),
@@ -175,6 +215,14 @@ fn answers_that_are_none() {
         (Format::Chat, empty, Broken::Empty),
         (Format::Chat, json!({"choices": []}), Broken::Empty),
         (Format::Messages, json!({"content": [], "stop_reason": "end_turn"}), Broken::Empty),
+        (Format::Responses, json!({"output": [], "status": "completed"}), Broken::Empty),
+        (
+            Format::Responses,
+            json!({"output": [{"type": "message", "content": [{"type": "output_text", "text": ""}]}], "status": "completed"}),
+            Broken::Empty,
+        ),
+        (Format::Completions, json!({"choices": []}), Broken::Empty),
+        (Format::Completions, json!({"choices": [{"text": "", "finish_reason": "stop"}]}), Broken::Empty),
         (
             Format::Converse,
             json!({"output": {"message": {"content": [{"text": ""}]}}, "stopReason": "end_turn"}),
@@ -207,8 +255,15 @@ fn answers_that_are_none() {
 }
 
 /// Formats under test.
-const FORMATS: [Format; 5] =
-    [Format::Chat, Format::Messages, Format::Converse, Format::Cohere, Format::Ollama];
+const FORMATS: [Format; 7] = [
+    Format::Chat,
+    Format::Responses,
+    Format::Completions,
+    Format::Messages,
+    Format::Converse,
+    Format::Cohere,
+    Format::Ollama,
+];
 
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
@@ -352,6 +407,13 @@ fn json_like() -> impl Strategy<Value = Value> {
         "done_reason",
         "token",
         "logprob",
+        "response",
+        "item",
+        "output_index",
+        "summary",
+        "encrypted_content",
+        "call_id",
+        "prompt",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -378,6 +440,28 @@ fn json_like() -> impl Strategy<Value = Value> {
         "json_schema",
         "object",
         "stop",
+        "message",
+        "output_text",
+        "input_text",
+        "input_file",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "web_search_call",
+        "completed",
+        "incomplete",
+        "failed",
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.output_text.delta",
+        "response.output_text.annotation.added",
+        "response.function_call_arguments.delta",
+        "response.reasoning_summary_text.delta",
+        "response.completed",
+        "response.failed",
+        "penstock:azure:{\"id\":1}",
+        "penstock:redacted:",
         "{\"a\":1}",
         "é",
         "input_audio",
@@ -481,6 +565,8 @@ proptest! {
         }
         body["model"] = "claude-sonnet-4-5".into();
         body["messages"] = json!([{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]);
+        body["input"] = content.clone();
+        body["prompt"] = content.clone();
         body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}}]);
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
         for format in FORMATS {
@@ -526,6 +612,7 @@ proptest! {
                     (true, _) if format == Format::Ollama => json!({"message": chunk, "done": is_start}),
                     (false, _) => chunk.clone(),
                     (true, _) if format == Format::Converse => json!({"contentBlockIndex": 1, "start": chunk, "delta": chunk, "stopReason": chunk, "usage": chunk}),
+                    (true, true) if chunk.get("output_index").is_some() => json!({"type": "response.output_item.done", "output_index": 1, "item": chunk}),
                     (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
                     (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
                 };

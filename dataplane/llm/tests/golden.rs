@@ -18,11 +18,18 @@ use penstock_llm::{ClientError, Event, Format, Frame, Ledger, Reply, Upstream, t
 use serde_json::Value;
 
 /// Formats of the clients that answers are written for.
-const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
+const CLIENTS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
 
 /// Formats with a folder.
-const FOLDERS: [Format; 5] =
-    [Format::Chat, Format::Messages, Format::Converse, Format::Cohere, Format::Ollama];
+const FOLDERS: [Format; 7] = [
+    Format::Chat,
+    Format::Responses,
+    Format::Completions,
+    Format::Messages,
+    Format::Converse,
+    Format::Cohere,
+    Format::Ollama,
+];
 
 fn folder_of(format: Format) -> &'static str {
     match format {

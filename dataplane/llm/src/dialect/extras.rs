@@ -20,6 +20,19 @@ const KNOWN: &[&str] = &[
     "modalities",
     "moderation",
     "prediction",
+    "best_of",
+    "echo",
+    "frequency_penalty",
+    "include",
+    "logit_bias",
+    "logprobs",
+    "max_tool_calls",
+    "n",
+    "namespace",
+    "output_schema",
+    "phase",
+    "presence_penalty",
+    "prompt_cache_breakpoint",
     "prompt_cache_key",
     "prompt_cache_options",
     "prompt_cache_retention",
@@ -29,8 +42,13 @@ const KNOWN: &[&str] = &[
     "safety_identifier",
     "store",
     "stream_options",
+    "suffix",
+    "text",
     "tool_choice",
     "top_k",
+    "top_logprobs",
+    "truncation",
+    "verbosity",
     "web_search_options",
     // Anthropic
     "allowed_callers",
@@ -76,29 +94,44 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     }
 }
 
-/// Notes a member as dropped, unless it says nothing: null, an empty list or object, a default, OpenAI's
-/// `annotations` of an earlier answer, which the model never saw, and what the neutral request says already.
+/// Notes a member as dropped, unless it says nothing or the neutral request says it already.
 pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
-    let says_nothing = match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        // OpenAI's default.
-        Value::Bool(false) => name == "store",
-        _ => false,
-    };
-    let is_told = match name {
-        "annotations" | "thought_signature" => true,
-        "extra_content" => is_signature_alone(value),
-        // Anthropic: the model itself called.
-        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
-        _ => beside_reasoning(name, value).is_some_and(|rest| rest.is_empty()),
-    };
-    if says_nothing || is_told {
+    if says_nothing(name, value) || is_told(name, value) {
         return;
     }
     let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
     ledger.note(Field::Extra(field), Fate::Dropped);
+}
+
+/// Null, an empty list or object, and what has no meaning outside its format.
+fn says_nothing(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        (_, Value::Null) => true,
+        (_, Value::Array(items)) if items.is_empty() => true,
+        (_, Value::Object(members)) if members.is_empty() => true,
+        // OpenAI's sources of an earlier answer, which the model never saw, and names of what it may have stored.
+        ("annotations" | "id", _) => true,
+        // Nobody else keeps an answer.
+        ("store", Value::Bool(false)) => true,
+        // State of reasoning travels without being asked for.
+        ("include", Value::Array(items)) => items.iter().all(|item| item == "reasoning.encrypted_content"),
+        // Other formats show what a model thought without being asked.
+        ("reasoning", Value::Object(members)) => {
+            members.keys().all(|name| matches!(name.as_str(), "summary" | "generate_summary"))
+        }
+        _ => false,
+    }
+}
+
+/// The neutral request has it.
+fn is_told(name: &str, value: &Value) -> bool {
+    match name {
+        "thought_signature" => true,
+        "extra_content" => is_signature_alone(value),
+        // Anthropic: the model itself called.
+        "caller" => value.get("type").is_some_and(|kind| kind == "direct"),
+        _ => beside_reasoning(name, value).is_some_and(|rest| rest.is_empty()),
+    }
 }
 
 /// Google's signature of a message or call, which the neutral message has.
@@ -118,4 +151,28 @@ pub(super) fn beside_reasoning(name: &str, value: &Value) -> Option<Map<String, 
     let members = value.as_object().into_iter().flatten();
     let rest = members.filter(|(member, _)| !told.contains(&member.as_str()));
     Some(rest.map(|(member, value)| (member.clone(), value.clone())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Format;
+
+    #[test]
+    fn what_says_nothing_is_not_noted() {
+        let extra = json!({
+            "a": null, "b": [], "c": {}, "annotations": [1], "id": "x", "store": false,
+            "include": ["reasoning.encrypted_content"], "reasoning": {"summary": "auto"},
+        });
+        let mut ledger = Ledger::new(Format::Responses);
+        note_dropped(extra.as_object().unwrap(), &mut ledger);
+        assert!(ledger.is_empty(), "{ledger}");
+        let extra = json!({
+            "store": true, "include": ["code_interpreter_call.outputs"], "reasoning": {"context": "all_turns"}, "new": 1,
+        });
+        note_dropped(extra.as_object().unwrap(), &mut ledger);
+        assert_eq!(ledger.to_string(), "store=dropped, include=dropped, reasoning=dropped, other=dropped");
+    }
 }

@@ -9,14 +9,14 @@ mod decode_request;
 mod decode_response;
 mod encode_request;
 mod encode_response;
-mod error;
+pub(super) mod error;
 pub mod quirks;
 mod reasoning;
 mod signatures;
 mod stream_calls;
 mod stream_decoder;
 mod stream_encoder;
-mod usage;
+pub(super) mod usage;
 
 use crate::dialect::failure::Report;
 use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};

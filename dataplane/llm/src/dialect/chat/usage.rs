@@ -7,7 +7,7 @@ use crate::message::{Issuer, Usage};
 use super::signatures::google;
 
 /// `None` where the object holds no count.
-pub(super) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<Usage> {
+pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<Usage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let detail =
         |group: &str, name: &str| usage.get(group).and_then(|it| it.get(name)).and_then(Value::as_u64);
@@ -62,13 +62,13 @@ fn generated(usage: &Value, prompt: Option<u64>, issuer: Option<Issuer>) -> (Opt
 }
 
 /// Where usage stands in an answer or a chunk: Groq puts the one of a stream in a member of its own.
-pub(super) fn find(body: &Value, issuer: Option<Issuer>) -> Option<Usage> {
+pub(in crate::dialect) fn find(body: &Value, issuer: Option<Issuer>) -> Option<Usage> {
     let own = body.get("usage").and_then(|usage| read(usage, issuer));
     own.or_else(|| body.get("x_groq")?.get("usage").and_then(|usage| read(usage, issuer)))
 }
 
 /// Null where a count is unknown.
-pub(super) fn write(usage: &Usage) -> Value {
+pub(in crate::dialect) fn write(usage: &Usage) -> Value {
     let (prompt, output) = (usage.prompt(), usage.output);
     let total = prompt.zip(output).map(|(prompt, output)| prompt.saturating_add(output));
     let mut out = json!({"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": total});
