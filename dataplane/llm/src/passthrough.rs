@@ -4,7 +4,7 @@
 //! provider's quirks touch, no opaque reasoning state of another issuer. A look at names and bytes only, which may say
 //! no too often: the request is then decoded and written anew, and unknown members survive that too.
 
-use crate::dialect::{Format, Upstream, responses};
+use crate::dialect::{Format, Upstream, gemini, responses};
 use crate::envelope::Envelope;
 use crate::message::Issuer;
 use crate::provider::{CallIds, Json, Quirks, ReasoningControl};
@@ -16,7 +16,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
     }
     let Ok(text) = std::str::from_utf8(body) else { return false };
     // What our own carriers put into a history.
-    if text.contains("__ps1_") || text.contains("\"penstock:") {
+    if text.contains("__ps1_") || text.contains("\"penstock:") || text.contains(gemini::CARRIER_MARK) {
         return false;
     }
     let is_own = |name: &str| matches!(name, "thinking_mode" | "provider_options");
@@ -40,11 +40,19 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
         Format::Responses => {
             let issuer = upstream.issuer();
             let is_openai = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure));
-            (issuer == Some(Issuer::OpenAI) || !has_state(text))
-                && !text.contains("\"rs_ps_")
-                && !(is_openai && has_foreign_items(text))
+            let is_home = issuer == Some(Issuer::OpenAI) || !has_state(text);
+            let is_foreign = text.contains("\"rs_ps_") || (is_openai && has_foreign_items(text));
+            is_home && !is_foreign
         }
         Format::Completions => upstream.provider.quirks(upstream.model).stream_options || !envelope.stream,
+        // Signatures of AI Studio, and ids of calls, are nothing for Vertex.
+        Format::Gemini => {
+            let quirks = upstream.provider.gemini_quirks(upstream.model);
+            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Gemini);
+            (is_home || !has_signature(text))
+                && (quirks.call_ids || !has_calls(text))
+                && (quirks.labels || !envelope.members(body).any(|name| name == "labels"))
+        }
         _ => true,
     }
 }
@@ -140,6 +148,17 @@ fn has_state(text: &str) -> bool {
     })
 }
 
+/// In both spellings that Google's JSON has.
+fn has_signature(text: &str) -> bool {
+    text.contains("\"thoughtSignature\"") || text.contains("\"thought_signature\"")
+}
+
+fn has_calls(text: &str) -> bool {
+    ["\"functionCall\"", "\"function_call\"", "\"functionResponse\"", "\"function_response\""]
+        .iter()
+        .any(|member| text.contains(member))
+}
+
 fn has_empty_signature(text: &str) -> bool {
     text.split("\"signature\"").skip(1).any(|rest| {
         let value = rest.trim_start().strip_prefix(':');
@@ -211,6 +230,22 @@ mod tests {
                 "Anthropic",
                 "claude-opus-4-1",
                 r#"{"model":"m","messages":[{"signature": "penstock:gemini:x"}]}"#,
+            ),
+            (
+                "Gemini",
+                "gemini-2.5-pro",
+                r#"{"model":"m","contents":[{"parts":[{"thoughtSignature":"cGVuc3RvY2s6dmVydGV4Onh4"}]}]}"#,
+            ),
+            ("Gemini", "gemini-2.5-pro", r#"{"model":"m","contents":[],"labels":{"a":"b"}}"#),
+            (
+                "VertexAI",
+                "gemini-2.5-pro",
+                r#"{"model":"m","contents":[{"parts":[{"thought_signature":"c2ln"}]}]}"#,
+            ),
+            (
+                "VertexAI",
+                "gemini-2.5-pro",
+                r#"{"model":"m","contents":[{"parts":[{"functionResponse":{"id":"a"}}]}]}"#,
             ),
         ] {
             assert!(!keeps(provider, model, body), "{provider} {body}");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 fn requests_name_the_field() {
     let message = |message: Value| json!({"model": "m", "messages": [message]}).to_string();
     let item = |item: Value| json!({"model": "m", "input": [item]}).to_string();
+    let contents = |content: Value| json!({"model": "m", "contents": [content]}).to_string();
     for (format, body, param) in [
         (Format::Chat, "[]".to_owned(), ""),
         (Format::Chat, "{".to_owned(), ""),
@@ -148,6 +149,33 @@ fn requests_name_the_field() {
             json!({"messages": [], "inferenceConfig": {"topP": "x"}}).to_string(),
             "inferenceConfig.topP",
         ),
+        (Format::Gemini, json!({"contents": []}).to_string(), "model"),
+        (Format::Gemini, json!({"model": "m"}).to_string(), "contents"),
+        (Format::Gemini, contents(json!("hi")), "contents[0]"),
+        (Format::Gemini, contents(json!({"role": "robot"})), "contents[0].role"),
+        (Format::Gemini, contents(json!({"parts": "hi"})), "contents[0].parts"),
+        (Format::Gemini, contents(json!({"parts": [{"text": 1}]})), "contents[0].parts[0].text"),
+        (
+            Format::Gemini,
+            contents(json!({"parts": {"function_call": {"args": {}}}})),
+            "contents[0].parts[0].functionCall.name",
+        ),
+        (
+            Format::Gemini,
+            contents(json!({"parts": [{"inline_data": {"data": "x"}}]})),
+            "contents[0].parts[0].inlineData.mimeType",
+        ),
+        (
+            Format::Gemini,
+            json!({"model": "m", "contents": [], "generation_config": {"topK": "x"}}).to_string(),
+            "generationConfig.topK",
+        ),
+        (
+            Format::Gemini,
+            json!({"model": "m", "contents": [], "generationConfig": {"thinkingConfig": {"thinkingBudget": -5}}})
+                .to_string(),
+            "generationConfig.thinkingConfig.thinkingBudget",
+        ),
         (Format::Cohere, json!({"model": "m"}).to_string(), "messages"),
         (Format::Cohere, message(json!({"role": "chatbot"})), "messages[0].role"),
         (
@@ -228,6 +256,12 @@ fn answers_that_are_none() {
             json!({"output": {"message": {"content": [{"text": ""}]}}, "stopReason": "end_turn"}),
             Broken::Empty,
         ),
+        (Format::Gemini, json!({"candidates": []}), Broken::Empty),
+        (
+            Format::Gemini,
+            json!({"candidates": [{"content": {"parts": [{"text": ""}]}, "finishReason": "STOP"}]}),
+            Broken::Empty,
+        ),
         (Format::Cohere, json!({"message": {"content": []}, "finish_reason": "COMPLETE"}), Broken::Empty),
         (
             Format::Ollama,
@@ -240,7 +274,7 @@ fn answers_that_are_none() {
             Err(want)
         );
     }
-    for format in FORMATS {
+    for format in Format::ALL {
         let decode = |body: &str| format.dialect().decode_response(body.as_bytes(), &upstream_of(format));
         assert!(matches!(decode("<html>"), Err(Broken::Malformed(_))));
         assert!(matches!(decode("{}"), Err(Broken::Malformed(_))));
@@ -254,22 +288,12 @@ fn answers_that_are_none() {
     ));
 }
 
-/// Formats under test.
-const FORMATS: [Format; 7] = [
-    Format::Chat,
-    Format::Responses,
-    Format::Completions,
-    Format::Messages,
-    Format::Converse,
-    Format::Cohere,
-    Format::Ollama,
-];
-
 /// A provider that speaks it.
 fn upstream_of(format: Format) -> Upstream<'static> {
     let name = match format {
         Format::Messages => "Anthropic",
         Format::Converse => "Bedrock",
+        Format::Gemini => "Gemini",
         Format::Cohere => "Cohere",
         Format::Ollama => "Ollama",
         _ => "OpenAICompatible",
@@ -414,6 +438,48 @@ fn json_like() -> impl Strategy<Value = Value> {
         "encrypted_content",
         "call_id",
         "prompt",
+        // Google
+        "contents",
+        "parts",
+        "candidates",
+        "functionCall",
+        "functionResponse",
+        "args",
+        "response",
+        "inlineData",
+        "fileData",
+        "fileUri",
+        "mimeType",
+        "thought",
+        "thoughtSignature",
+        "generationConfig",
+        "thinkingConfig",
+        "thinkingBudget",
+        "responseSchema",
+        "responseMimeType",
+        "toolConfig",
+        "functionCallingConfig",
+        "functionDeclarations",
+        "systemInstruction",
+        "finishReason",
+        "usageMetadata",
+        "promptTokenCount",
+        "totalTokenCount",
+        "groundingMetadata",
+        "groundingChunks",
+        "groundingSupports",
+        "groundingChunkIndices",
+        "segment",
+        "endIndex",
+        "partialArgs",
+        "jsonPath",
+        "stringValue",
+        "willContinue",
+        "promptFeedback",
+        "details",
+        "retryDelay",
+        "$ref",
+        "$defs",
     ];
     const WORDS: &[&str] = &[
         "",
@@ -462,6 +528,14 @@ fn json_like() -> impl Strategy<Value = Value> {
         "response.failed",
         "penstock:azure:{\"id\":1}",
         "penstock:redacted:",
+        "model",
+        "STOP",
+        "image/png",
+        "$.a[0].b",
+        "#/$defs/a",
+        "#",
+        "3.5s",
+        "cGVuc3RvY2s6",
         "{\"a\":1}",
         "é",
         "input_audio",
@@ -565,11 +639,12 @@ proptest! {
         }
         body["model"] = "claude-sonnet-4-5".into();
         body["messages"] = json!([{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]);
+        body["contents"] = json!([{"role": "user", "parts": content}, {"role": "model", "parts": [content]}]);
         body["input"] = content.clone();
         body["prompt"] = content.clone();
-        body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}}]);
+        body["tools"] = json!([{"type": "function", "name": "x", "input_schema": schema, "function": {"name": "x", "parameters": schema}, "functionDeclarations": [{"name": "x", "parametersJsonSchema": schema}]}]);
         body["tool_choice"] = json!({"type": "any", "function": {"name": "x"}});
-        for format in FORMATS {
+        for format in Format::ALL {
             let Ok(request) = format.dialect().decode_request(body.to_string().as_bytes()) else { continue };
             for provider in provider::REGISTRY {
                 let upstream = Upstream::new(&request.model, *provider);
@@ -583,11 +658,11 @@ proptest! {
 
     #[test]
     fn no_answer_panics(body in json_like(), status in 0u16..1000) {
-        for format in FORMATS {
+        for format in Format::ALL {
             let bytes = body.to_string();
             format.dialect().decode_error(status, bytes.as_bytes());
             if let Ok(Ok(response)) = format.dialect().decode_response(bytes.as_bytes(), &upstream_of(format)) {
-                for client in FORMATS {
+                for client in Format::ALL {
                     client.dialect().encode_response(&response, &reply(), &mut Ledger::new(client));
                 }
             }
@@ -599,7 +674,7 @@ proptest! {
         chunks in prop::collection::vec((json_like(), any::<bool>(), any::<bool>()), 0..12),
         name in prop::option::of("[a-z_]{0,12}"),
     ) {
-        for format in FORMATS {
+        for format in Format::ALL {
             let mut decoder = format.dialect().stream_decoder(&upstream_of(format));
             let mut events: Vec<Event> = Vec::new();
             for (i, (chunk, wrap, is_start)) in chunks.iter().enumerate() {
@@ -613,14 +688,14 @@ proptest! {
                     (false, _) => chunk.clone(),
                     (true, _) if format == Format::Converse => json!({"contentBlockIndex": 1, "start": chunk, "delta": chunk, "stopReason": chunk, "usage": chunk}),
                     (true, true) if chunk.get("output_index").is_some() => json!({"type": "response.output_item.done", "output_index": 1, "item": chunk}),
-                    (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}]}),
-                    (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}]}),
+                    (true, true) => json!({"type": "content_block_start", "index": 1, "content_block": chunk, "choices": [{"delta": chunk}], "candidates": [chunk]}),
+                    (true, false) => json!({"type": "content_block_delta", "index": 1, "delta": chunk, "choices": [{"delta": {"tool_calls": [chunk]}}], "candidates": [{"content": {"parts": [chunk]}}]}),
                 };
                 let frame = Frame { event, data: chunk.to_string(), raw: Default::default() };
                 let _ = decoder.push(&frame, &mut events);
             }
             let _ = decoder.finish(&mut events);
-            for client in FORMATS {
+            for client in Format::ALL {
                 let mut encoder = client.dialect().stream_encoder(reply());
                 let mut out = Vec::new();
                 for event in &events {

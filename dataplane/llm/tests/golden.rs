@@ -18,18 +18,8 @@ use penstock_llm::{ClientError, Event, Format, Frame, Ledger, Reply, Upstream, t
 use serde_json::Value;
 
 /// Formats of the clients that answers are written for.
-const CLIENTS: [Format; 4] = [Format::Chat, Format::Messages, Format::Responses, Format::Completions];
-
-/// Formats with a folder.
-const FOLDERS: [Format; 7] = [
-    Format::Chat,
-    Format::Responses,
-    Format::Completions,
-    Format::Messages,
-    Format::Converse,
-    Format::Cohere,
-    Format::Ollama,
-];
+const CLIENTS: [Format; 5] =
+    [Format::Chat, Format::Messages, Format::Responses, Format::Gemini, Format::Completions];
 
 fn folder_of(format: Format) -> &'static str {
     match format {
@@ -98,7 +88,7 @@ fn usual_provider(format: Format) -> &'static dyn Provider {
 
 #[test]
 fn every_dialect_has_fixtures() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for kind in ["requests", "streams"] {
             assert!(!fixtures(format, kind).is_empty(), "golden/{}/{kind}", folder_of(format));
         }
@@ -107,7 +97,7 @@ fn every_dialect_has_fixtures() {
 
 #[test]
 fn requests() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for Fixture { name, text, .. } in fixtures(format, "requests") {
             let fixture: Value = serde_json::from_str(&text).unwrap();
             let client: Format = serde_json::from_value(fixture["client"].clone()).unwrap();
@@ -133,7 +123,7 @@ fn requests() {
 
 #[test]
 fn answers() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for Fixture { name, text, .. } in fixtures(format, "answers") {
             let fixture: Value = serde_json::from_str(&text).unwrap();
             let provider =
@@ -163,7 +153,7 @@ fn answers() {
 
 #[test]
 fn streams() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for fixture in fixtures(format, "streams") {
             let (upstream, text) = match fixture.text.strip_prefix("# ").and_then(|it| it.split_once('\n')) {
                 Some((head, text)) => {
@@ -189,7 +179,7 @@ fn streams() {
 
 #[test]
 fn errors() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for Fixture { name, text, .. } in fixtures(format, "errors") {
             let fixture: Value = serde_json::from_str(&text).unwrap();
             let status = fixture["status"].as_u64().unwrap().try_into().unwrap();

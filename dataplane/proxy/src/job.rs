@@ -8,6 +8,7 @@ use penstock_config::ParameterPolicy;
 use penstock_llm::embed::{self, EmbedFormat, EmbedRequest, EmbedResponse};
 use penstock_llm::envelope::Envelope;
 use penstock_llm::field::Field;
+use penstock_llm::message::Issuer;
 use penstock_llm::provider::Call;
 use penstock_llm::{
     BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
@@ -215,7 +216,10 @@ impl<'a> Job<'a> {
         };
         // An answer that comes as a tool call in place of JSON has to be read.
         let is_emulated = ledger.has(Field::ResponseFormat, Fate::Emulated);
-        let as_it_is = same && !is_emulated && !collects;
+        // Signatures of Vertex AI must not look like those of AI Studio, whose format this is.
+        let is_foreign =
+            format == Format::Gemini && upstream.issuer().is_some_and(|issuer| issuer != Issuer::Gemini);
+        let as_it_is = same && !is_emulated && !collects && !is_foreign;
         Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })
     }
 

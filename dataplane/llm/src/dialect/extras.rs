@@ -76,6 +76,24 @@ const KNOWN: &[&str] = &[
     "options",
     "shift",
     "truncate",
+    // Google
+    "behavior",
+    "cachedContent",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "generationConfig",
+    "inlineData",
+    "labels",
+    "mediaResolution",
+    "modelArmorConfig",
+    "partMetadata",
+    "response",
+    "responseJsonSchema",
+    "safetySettings",
+    "systemInstruction",
+    "toolConfig",
+    "videoMetadata",
 ];
 
 /// Ways to ask a server that speaks OpenAI's format to think, and the members of each that
@@ -96,7 +114,7 @@ pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
 
 /// Notes a member as dropped, unless it says nothing or the neutral request says it already.
 pub(super) fn note_one(name: &str, value: &Value, ledger: &mut Ledger) {
-    if says_nothing(name, value) || is_told(name, value) {
+    if says_nothing(name, value) || is_told(name, value) || google_says_nothing(name, value) {
         return;
     }
     let field = KNOWN.iter().copied().find(|known| *known == name).unwrap_or("other");
@@ -151,6 +169,20 @@ pub(super) fn beside_reasoning(name: &str, value: &Value) -> Option<Map<String, 
     let members = value.as_object().into_iter().flatten();
     let rest = members.filter(|(member, _)| !told.contains(&member.as_str()));
     Some(rest.map(|(member, value)| (member.clone(), value.clone())).collect())
+}
+
+/// Answers in text are what every format gives; thoughts are shown where they are asked for.
+fn google_says_nothing(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("generationConfig" | "thinkingConfig", Value::Object(members)) => {
+            members.iter().all(|(name, value)| google_says_nothing(name, value))
+        }
+        ("responseModalities", Value::Array(kinds)) => {
+            kinds.iter().all(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("text")))
+        }
+        ("includeThoughts", _) => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

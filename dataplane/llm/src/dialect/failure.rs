@@ -136,6 +136,9 @@ const WORDINGS: &[(&str, ErrorKind)] = &[
     ("exceeded max context length", ErrorKind::ContextLength),
     // Ollama, of embeddings: "the input length exceeds the context length"
     ("exceeds the context length", ErrorKind::ContextLength),
+    // Google, and OpenRouter where it quotes it: "The input token count (1250074) exceeds the maximum number of tokens
+    // allowed (1048576)."
+    ("exceeds the maximum number of tokens", ErrorKind::ContextLength),
     // xAI, in 403 answers.
     ("content violates usage guidelines", ErrorKind::ContentFiltered),
     // Azure OpenAI: "The response was filtered due to the prompt triggering ... content management policy"

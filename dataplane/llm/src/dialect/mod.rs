@@ -11,7 +11,7 @@ mod effort;
 mod extras;
 mod failure;
 mod fields;
-mod gemini;
+pub mod gemini;
 mod ids;
 mod instructions;
 mod json_answer;

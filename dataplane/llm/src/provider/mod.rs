@@ -14,6 +14,7 @@ mod databricks;
 mod deepinfra;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod groq;
 mod huggingface;
 mod meta_llama;
@@ -34,6 +35,7 @@ mod simulated;
 mod snowflake;
 mod together;
 mod vendor;
+mod vertexai;
 mod watsonx;
 mod xai;
 mod zhipu;
@@ -44,6 +46,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
+pub use crate::dialect::gemini::quirks::GeminiQuirks;
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
 use crate::{Format, UpstreamError, catalogue};
@@ -162,6 +165,11 @@ pub trait Provider: Debug + Send + Sync {
         &Quirks::OPENAI
     }
 
+    /// How it departs from Google's format, where it speaks that.
+    fn gemini_quirks(&self, _model: &str) -> GeminiQuirks {
+        GeminiQuirks::AI_STUDIO
+    }
+
     /// Whose signatures this model writes and reads; `None` where it has none.
     fn issuer(&self, _model: &str) -> Option<Issuer> {
         None
@@ -209,6 +217,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &deepinfra::DEEPINFRA,
     &deepseek::DEEPSEEK,
     &fireworks::FIREWORKS,
+    &gemini::Gemini,
     &groq::GROQ,
     &huggingface::HUGGINGFACE,
     &meta_llama::META_LLAMA,
@@ -228,6 +237,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &simulated::Simulated,
     &snowflake::SNOWFLAKE,
     &together::TOGETHER,
+    &vertexai::VertexAI,
     &watsonx::Watsonx,
     &xai::XAI,
     &zhipu::ZHIPU,

@@ -48,6 +48,8 @@ fn names_that_opentelemetry_knows() {
         ("DeepSeek", "deepseek"),
         ("Groq", "groq"),
         ("Mistral", "mistral_ai"),
+        ("Gemini", "gcp.gemini"),
+        ("VertexAI", "gcp.vertex_ai"),
     ] {
         assert_eq!(provider(name).otel_name(), otel);
     }
@@ -262,6 +264,14 @@ fn own_models() {
         ("Ollama", "llama3.1:8b", false),
         ("Mistral", "codestral-latest", true),
         ("Zhipu", "glm-4.6", true),
+        ("Gemini", "gemini-2.5-pro", true),
+        ("Gemini", "gemini-9.9-pro", true),
+        ("Gemini", "gpt-4o", false),
+        ("VertexAI", "gemini-3-pro-preview", true),
+        ("VertexAI", "gemini-9.9-pro", true),
+        ("VertexAI", "claude-opus-4-1", true),
+        ("VertexAI", "text-embedding-005", true),
+        ("VertexAI", "gpt-4o", false),
         ("Groq", "openai/gpt-oss-120b", true),
         ("CloudflareWorkersAI", "@cf/meta/llama-3.1-8b-instruct", true),
     ] {

@@ -5,4 +5,5 @@
 //! so; without schemas it passes, without recordings it checks the fixtures alone.
 
 mod bedrock;
+mod gemini;
 mod requests;
