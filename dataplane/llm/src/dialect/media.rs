@@ -25,6 +25,14 @@ pub(super) fn split(url: &str) -> Option<(&str, &str)> {
     Some((media_type.split(';').next().unwrap_or(media_type), data))
 }
 
+/// Base64 text, which some clients wrap into a `data:` URL where the bytes alone belong.
+pub(super) fn bare(data: String) -> String {
+    match split(&data) {
+        Some((_, bytes)) => bytes.to_owned(),
+        None => data,
+    }
+}
+
 pub(super) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::dialect::fields::{Fields, with_paths, wrong};
-use crate::dialect::{Format, carrier};
+use crate::dialect::{Format, carrier, media};
 use crate::error::BadRequest;
 use crate::message::{Issuer, Media, Part, PartBody, ReasoningBlock, ToolCall};
 
@@ -82,7 +82,7 @@ fn source(fields: &mut Fields) -> Decoded<Option<Media>> {
         "text" => Media::PlainText(source.required_string("data")?),
         _ => Media::Base64 {
             media_type: source.required_string("media_type")?,
-            data: source.required_string("data")?,
+            data: media::bare(source.required_string("data")?),
             detail: None,
         },
     }))

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::quirks::{CallIds, Quirks};
 use crate::dialect::call_ids::{Ids, Rule};
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras, fields, openai_shared};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -148,12 +148,21 @@ impl Encoder<'_> {
         }
     }
 
-    /// Members of the request without a neutral meaning. Those of another format have no place here.
+    /// Members of the request without a neutral meaning. Of other formats OpenAI's own second one shares some.
     fn extra(&mut self) {
-        if !self.is_same_format() {
-            return extras::note_dropped(&self.request.extra, self.ledger);
+        let request = self.request;
+        if self.is_same_format() {
+            for (name, value) in &request.extra {
+                self.extra_member(name, value);
+            }
+            return;
         }
-        for (name, value) in &self.request.extra {
+        let (mut shared, rest) = openai_shared::carry(&request.extra, request.origin, Format::Chat);
+        extras::note_dropped(&rest, self.ledger);
+        if let Some(choice) = shared.shift_remove("tool_choice") {
+            self.set("tool_choice", Field::ToolChoice, choice);
+        }
+        for (name, value) in &shared {
             self.extra_member(name, value);
         }
     }
