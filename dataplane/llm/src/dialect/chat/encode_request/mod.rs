@@ -144,25 +144,35 @@ impl Encoder<'_> {
         if self.is_same_format() {
             fields::add_missing(target, extra);
         } else {
-            extras::note_dropped(extra, self.ledger);
+            openai_shared::join_part(target, extra, self.request.origin, self.ledger);
         }
     }
 
-    /// Members of the request without a neutral meaning. Of other formats OpenAI's own second one shares some.
+    /// Members of the request without a neutral meaning. Those of another format have no place here.
     fn extra(&mut self) {
-        let request = self.request;
-        if self.is_same_format() {
-            for (name, value) in &request.extra {
-                self.extra_member(name, value);
-            }
-            return;
+        if !self.is_same_format() {
+            return self.shared();
         }
-        let (mut shared, rest) = openai_shared::carry(&request.extra, request.origin, Format::Chat);
+        for (name, value) in &self.request.extra {
+            self.extra_member(name, value);
+        }
+    }
+
+    /// What a client of OpenAI's other format said that this one has too.
+    fn shared(&mut self) {
+        let (taken, rest) = openai_shared::carry(&self.request.extra, self.request.origin, Format::Chat);
         extras::note_dropped(&rest, self.ledger);
-        if let Some(choice) = shared.shift_remove("tool_choice") {
-            self.set("tool_choice", Field::ToolChoice, choice);
-        }
-        for (name, value) in &shared {
+        for (name, value) in &taken {
+            if name == "tool_choice" {
+                // It says more than the neutral choice; among no tools it is a 400.
+                match self.out.contains_key("tools") {
+                    true => drop(self.out.shift_remove(name)),
+                    false => {
+                        extras::note_one(name, value, self.ledger);
+                        continue;
+                    }
+                }
+            }
             self.extra_member(name, value);
         }
     }

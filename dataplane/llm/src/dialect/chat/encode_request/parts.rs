@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Encoder, object};
-use crate::dialect::{Format, extras, media, openai_shared};
+use crate::dialect::{Format, extras, media};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::Fate;
-use crate::message::{Issuer, Media, Part, PartBody};
+use crate::message::{Media, Part, PartBody};
 
 impl Encoder<'_> {
     pub(super) fn content_part(&mut self, part: &Part) -> Result<Value, Refused> {
@@ -31,12 +31,7 @@ impl Encoder<'_> {
             }
         };
         self.cache_control(part.cache_control.as_ref(), &mut out);
-        let is_openais = matches!(self.upstream.issuer(), Some(Issuer::OpenAI | Issuer::Azure));
-        if is_openais && !self.is_same_format() {
-            openai_shared::join_part(&mut out, &part.extra, self.request.origin, self.ledger);
-        } else {
-            self.join_extra(&mut out, &part.extra);
-        }
+        self.join_extra(&mut out, &part.extra);
         Ok(out.into())
     }
 
@@ -46,13 +41,16 @@ impl Encoder<'_> {
         let is_text = |part: &Value| part.get("type").is_some_and(|kind| kind == "text");
         match parts.as_mut_slice() {
             [] => "".into(),
-            [only] if is_text(only) && only.as_object().is_some_and(|members| members.len() == 2) => {
+            [Value::Object(only)]
+                if only.len() == 2 && only.get("type").is_some_and(|kind| kind == "text") =>
+            {
                 only.get_mut("text").map(Value::take).unwrap_or_default()
             }
             all if !self.quirks.text_lists && all.iter().all(is_text) => {
-                let members = all.iter().filter_map(Value::as_object).flatten();
-                for (name, value) in members.filter(|(name, _)| !matches!(name.as_str(), "type" | "text")) {
-                    extras::note_one(name, value, self.ledger);
+                for (name, value) in all.iter().filter_map(Value::as_object).flatten() {
+                    if !matches!(name.as_str(), "type" | "text") {
+                        extras::note_one(name, value, self.ledger);
+                    }
                 }
                 let texts: Vec<&str> = all.iter().filter_map(|part| part.get("text")?.as_str()).collect();
                 texts.join("\n\n").into()

@@ -30,7 +30,7 @@ impl Encoder<'_> {
                 None => out.push(self.tool(tool)),
                 Some(opaque) if self.is_same_format() => out.push(opaque.clone()),
                 Some(opaque) => match openai_shared::tool(opaque, request.origin, Format::Chat) {
-                    Some(custom) => out.push(custom),
+                    Some(tool) => out.push(tool),
                     None => self.note(Field::Tool, Fate::Dropped),
                 },
             }
