@@ -8,6 +8,7 @@ use crate::exchange::{Answer, Exchange};
 use crate::failures;
 use crate::reading::{self, Outcome, Reading};
 use crate::report::Report;
+use crate::turns::{self, States};
 
 pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
     let upstream = Upstream::new(&exchange.model, exchange.provider_type(format));
@@ -23,6 +24,7 @@ pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
                 (Ok(Ok(response)), Outcome::Answer(wanted)) => {
                     if compare(exchange, &response, &wanted, report) {
                         clients::check(exchange, &response, None, &wanted, report);
+                        turns::check(exchange, format, &response, &States::of([&body]), &upstream, report);
                     }
                 }
                 (decoded, wanted) => report.problem(exchange, format!("{decoded:?}\nwant {wanted:?}")),
@@ -64,6 +66,8 @@ fn stream(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream
             let response = collect(events.clone());
             if compare(exchange, &response, &wanted, report) {
                 clients::check(exchange, &response, Some(&events), &wanted, report);
+                let states = States::of(&reading::pieces(bytes, format));
+                turns::check(exchange, format, &response, &states, upstream, report);
             }
         }
         (failure, wanted) => report.problem(exchange, format!("{failure:?}\nwant {wanted:?}")),

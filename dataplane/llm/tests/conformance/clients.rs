@@ -8,7 +8,11 @@ use crate::reading::{self, Finish, Outcome, Reading};
 use crate::report::Report;
 
 /// Formats of the clients that answers are encoded for.
-const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
+const CLIENTS: [Format; 5] =
+    [Format::Chat, Format::Messages, Format::Responses, Format::Gemini, Format::Completions];
+
+/// Where an id of a call ends, and state begins that its provider wants back.
+const RIDER: &str = "__ps1_";
 
 pub fn check(
     exchange: &Exchange,
@@ -50,7 +54,11 @@ fn compare(
 ) {
     report.counts(exchange).replies += 1;
     match got {
-        Outcome::Answer(got) => {
+        Outcome::Answer(mut got) => {
+            // What rides on the id of a call is for the next turn.
+            for id in got.calls.iter_mut().filter_map(|call| call.id.as_mut()) {
+                id.truncate(id.find(RIDER).unwrap_or(id.len()));
+            }
             let differences = got.differences(wanted);
             if !differences.is_empty() {
                 report.problem(exchange, format!("{client:?} {kind}: {}", differences.join("; ")));
@@ -63,37 +71,82 @@ fn compare(
 /// What a client of this format can see of the answer.
 fn seen_by(recorded: &Reading, client: Format) -> Reading {
     let mut seen = recorded.clone();
+    if !matches!(client, Format::Chat | Format::Gemini | Format::Completions) {
+        // One answer.
+        seen.more.clear();
+    }
+    seen.more.iter_mut().for_each(|answer| see(answer, client));
+    see(&mut seen, client);
+    if client == Format::Messages {
+        // No count is unknown.
+        seen.tokens.prompt.get_or_insert(0);
+        seen.tokens.output.get_or_insert(0);
+    }
+    if client == Format::Gemini {
+        // Writing to a cache is a call of its own.
+        seen.tokens.written = 0;
+    }
+    seen
+}
+
+/// The same of one answer.
+fn see(answer: &mut Reading, client: Format) {
     if client == Format::Chat {
-        return seen;
+        return;
     }
-    // One answer, no text that is a refusal, arguments that are an object, no counts that are unknown.
-    seen.more.clear();
-    let refusal = std::mem::take(&mut seen.refusal);
-    seen.text.push_str(&refusal);
-    if seen.finish == Some(Finish::Stop) && !seen.calls.is_empty() {
-        seen.finish = Some(Finish::ToolCalls);
-    } else if seen.finish == Some(Finish::Stop) && !refusal.is_empty() {
-        seen.finish = Some(Finish::ContentFilter);
+    if client == Format::Completions {
+        // Text and nothing else.
+        answer.thoughts.clear();
+        answer.calls.clear();
     }
-    seen.tokens.prompt.get_or_insert(0);
-    seen.tokens.output.get_or_insert(0);
-    for call in &mut seen.calls {
-        if !call.arguments.is_object() {
+    if answer.finish == Some(Finish::Stop) && !answer.calls.is_empty() {
+        answer.finish = Some(Finish::ToolCalls);
+    } else if answer.finish == Some(Finish::ToolCalls)
+        && answer.calls.is_empty()
+        && client != Format::Responses
+    {
+        // The call was of a kind that only OpenAI has.
+        answer.finish = Some(Finish::Stop);
+    }
+    if client == Format::Gemini && matches!(answer.finish, Some(Finish::Other(_))) {
+        answer.finish = Some(Finish::Other("OTHER".into()));
+    }
+    if client != Format::Responses {
+        // No text that is a refusal.
+        let refusal = std::mem::take(&mut answer.refusal);
+        answer.text.push_str(&refusal);
+        if client == Format::Messages && answer.finish == Some(Finish::Stop) && !refusal.is_empty() {
+            answer.finish = Some(Finish::ContentFilter);
+        }
+    }
+    for call in &mut answer.calls {
+        // Arguments are an object.
+        if client != Format::Responses && !call.arguments.is_object() {
             call.arguments = json!({"arguments": call.arguments});
         }
     }
-    seen
 }
 
 fn reply() -> Reply {
     Reply { request_id: "req1".into(), model: "asked".into(), created: 1_700_000_000, include_usage: true }
 }
 
-fn write(exchange: &Exchange, client: Format, more: Value, report: &mut Report) {
-    if std::env::var_os("PENSTOCK_REENCODED_OUT").is_none() {
-        return;
+/// Formats that an official SDK has types for, as the check with them calls them.
+fn sdk_name(client: Format) -> Option<&'static str> {
+    match client {
+        Format::Chat => Some("chat"),
+        Format::Messages => Some("messages"),
+        Format::Responses => Some("responses"),
+        Format::Completions => Some("completions"),
+        _ => None,
     }
-    let mut line = json!({"id": exchange.id, "client_format": client.as_str()});
+}
+
+fn write(exchange: &Exchange, client: Format, more: Value, report: &mut Report) {
+    let Some(name) = sdk_name(client).filter(|_| std::env::var_os("PENSTOCK_REENCODED_OUT").is_some()) else {
+        return;
+    };
+    let mut line = json!({"id": exchange.id, "client_format": name});
     line.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     report.written.push(line.to_string());
 }

@@ -31,12 +31,15 @@ impl Exchange {
     pub fn read(line: &str) -> Self {
         let line: Value = serde_json::from_str(line).expect("a recording is JSON");
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        // Where the recording does not say, the answer may.
+        let answered = [&line["response_json"], &line["response_events"][0]["response"]];
+        let answered = answered.into_iter().find_map(|answer| answer["model"].as_str());
         Self {
             id: text("id"),
             provider: text("provider"),
             endpoint: text("endpoint"),
             fidelity: text("fidelity"),
-            model: text("model"),
+            model: line["model"].as_str().or(answered).unwrap_or_default().to_owned(),
             status: line["status"].as_u64().and_then(|status| status.try_into().ok()).unwrap_or(200),
             line,
         }
@@ -173,8 +176,8 @@ impl Exchange {
 /// The framing that was lost, made anew.
 fn as_stream(events: &[Value], format: Format) -> Vec<u8> {
     // Some recordings hold several answers, one behind the other: the first counts.
-    let end =
-        events.iter().position(|event| event["type"] == "message_stop").map_or(events.len(), |at| at + 1);
+    let is_end = |event: &Value| event["type"] == "message_stop" || event["type"] == "response.completed";
+    let end = events.iter().position(is_end).map_or(events.len(), |at| at + 1);
     events[..end].iter().flat_map(|event| as_frame(event, format)).collect()
 }
 

@@ -16,11 +16,13 @@ mod failures;
 mod reading;
 mod report;
 mod requests;
+mod turns;
 mod wrong;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -32,6 +34,7 @@ use wrong::WRONG;
 #[test]
 fn recorded_exchanges() {
     let Some(folder) = folder() else { return };
+    quiet_workers();
     let lines = lines(folder);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -44,7 +47,9 @@ fn recorded_exchanges() {
     let workers = thread::available_parallelism().map_or(2, usize::from);
     let mut report = Report::default();
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let spawn =
+            |_| thread::Builder::new().name(WORKER.into()).spawn_scoped(scope, work).expect("a thread");
+        let workers: Vec<_> = (0..workers).map(spawn).collect();
         workers.into_iter().for_each(|worker| report.join(worker.join().expect("a worker ends")));
     });
     report.print();
@@ -87,17 +92,17 @@ fn check(exchange: &Exchange, report: &mut Report) {
     // It must do no harm; and the list must not hold a recording that reads well.
     let mut aside = Report::default();
     check_whole(exchange, &mut aside);
-    let panics = aside.problems.iter().filter(|problem| problem.contains(PANIC)).cloned();
-    report.problems.extend(panics);
+    report.problems.extend(aside.problems.iter().filter(|problem| problem.contains(PANIC)).cloned());
     if aside.problems.is_empty() {
         report.problem(exchange, "it is listed as wrong, but reads well");
     }
     report.skip(exchange, "the recording is wrong");
 }
 
+/// What no input may cause.
 const PANIC: &str = "PANIC";
 
-/// A panic is one problem more, with the recording's id.
+/// A panic is one problem more, with the recording's id. One of the readings means that they do not understand it.
 fn check_whole(exchange: &Exchange, report: &mut Report) {
     let mut own = Report::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| match exchange.format() {
@@ -108,10 +113,27 @@ fn check_whole(exchange: &Exchange, report: &mut Report) {
         }
         Err(why) => own.skip(exchange, why),
     }));
-    if let Err(panic) = outcome {
-        let message = panic.downcast_ref::<String>().cloned();
-        let message = message.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-        own.problem(exchange, format!("{PANIC}: {}", message.unwrap_or_default()));
+    if outcome.is_err() {
+        own.problem(exchange, LAST_PANIC.take());
     }
     report.join(own);
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+const WORKER: &str = "worker";
+
+/// Keeps what workers say to themselves until it is a problem.
+fn quiet_workers() {
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().name() != Some(WORKER) {
+            return loud(info);
+        }
+        let file = info.location().map_or("", |location| location.file());
+        let who = if file.contains("reading") { "cannot be read" } else { PANIC };
+        LAST_PANIC.set(format!("{who}: {info}"));
+    }));
 }

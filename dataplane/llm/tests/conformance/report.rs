@@ -19,6 +19,8 @@ pub struct Counts {
     pub sent: usize,
     /// Answers encoded for a client and read back.
     pub replies: usize,
+    /// Answers with signed or encrypted state, sent back by a client in the next turn.
+    pub turns: usize,
 }
 
 /// What one exchange, or many, came to.
@@ -79,7 +81,7 @@ impl Report {
             println!("       {id}: {why}");
         }
         println!(
-            "\n{:<20} {:<28} {:<8} {:>5} {:>7} {:>5} {:>6} {:>5} {:>8} {:>6} {:>7}",
+            "\n{:<20} {:<28} {:<8} {:>5} {:>7} {:>5} {:>6} {:>5} {:>8} {:>6} {:>7} {:>5}",
             "provider",
             "endpoint",
             "fidelity",
@@ -90,7 +92,8 @@ impl Report {
             "calls",
             "requests",
             "sent",
-            "replies"
+            "replies",
+            "turns"
         );
         let mut total = Counts::default();
         for ([provider, endpoint, fidelity], counts) in &self.counts {
@@ -102,16 +105,16 @@ impl Report {
 }
 
 fn row(provider: &str, endpoint: &str, fidelity: &str, counts: &Counts) {
-    let Counts { exchanges, streams, cuts, errors, with_calls, requests, sent, replies } = counts;
+    let Counts { exchanges, streams, cuts, errors, with_calls, requests, sent, replies, turns } = counts;
     println!(
         "{provider:<20} {endpoint:<28} {fidelity:<8} {exchanges:>5} {streams:>7} {cuts:>5} {errors:>6} \
-         {with_calls:>5} {requests:>8} {sent:>6} {replies:>7}"
+         {with_calls:>5} {requests:>8} {sent:>6} {replies:>7} {turns:>5}"
     );
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        let Self { exchanges, streams, cuts, errors, with_calls, requests, sent, replies } = other;
+        let Self { exchanges, streams, cuts, errors, with_calls, requests, sent, replies, turns } = other;
         self.exchanges += exchanges;
         self.streams += streams;
         self.cuts += cuts;
@@ -120,5 +123,6 @@ impl AddAssign for Counts {
         self.requests += requests;
         self.sent += sent;
         self.replies += replies;
+        self.turns += turns;
     }
 }

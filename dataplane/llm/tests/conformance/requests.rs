@@ -1,18 +1,46 @@
 //! A recorded request, read as a client's and written for provider types of every format.
 
 use penstock_llm::message::PartBody;
-use penstock_llm::{Format, Ledger, Request, Upstream, provider, translate};
+use penstock_llm::{Fate, Field, Format, Ledger, Refused, Request, Upstream, provider, translate};
 use serde_json::Value;
 
 use crate::exchange::Exchange;
 use crate::report::Report;
 
-/// Provider types, and a model of each.
-const TARGETS: &[(&str, Format, &str)] = &[
-    ("OpenAI", Format::Chat, "gpt-4o"),
-    ("OpenAI", Format::Chat, "gpt-5"),
-    ("OpenAICompatible", Format::Chat, "llama-3.3-70b-instruct"),
-    ("Anthropic", Format::Messages, "claude-sonnet-4-5"),
+/// A provider type that requests are written for.
+struct Target<'a> {
+    name: &'static str,
+    format: Format,
+    model: &'a str,
+    /// It takes all that its format has: what the ledger does not name must come through unchanged.
+    takes_all: bool,
+}
+
+const fn target(name: &'static str, format: Format, model: &'static str) -> Target<'static> {
+    Target { name, format, model, takes_all: false }
+}
+
+const TARGETS: &[Target<'_>] = &[
+    target("OpenAI", Format::Chat, "gpt-4o"),
+    target("OpenAI", Format::Chat, "gpt-5"),
+    target("OpenAI", Format::Responses, "gpt-5"),
+    target("Mistral", Format::Chat, "mistral-large-latest"),
+    target("DeepSeek", Format::Chat, "deepseek-chat"),
+    target("OpenRouter", Format::Chat, "anthropic/claude-sonnet-4.5"),
+    Target { takes_all: true, ..target("OpenAICompatible", Format::Chat, "llama-3.3-70b-instruct") },
+    Target { takes_all: true, ..target("OpenAICompatible", Format::Responses, "gpt-oss-120b") },
+    Target { takes_all: true, ..target("OpenAICompatible", Format::Completions, "davinci-002") },
+    Target { takes_all: true, ..target("Anthropic", Format::Messages, "claude-sonnet-4-5") },
+    target("VertexAI", Format::Messages, "claude-sonnet-4-5"),
+    Target { takes_all: true, ..target("Gemini", Format::Gemini, "gemini-2.5-flash") },
+    target("VertexAI", Format::Gemini, "gemini-3-pro-preview"),
+    Target {
+        takes_all: true,
+        ..target("Bedrock", Format::Converse, "eu.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    },
+    target("Bedrock", Format::Converse, "amazon.nova-pro-v1:0"),
+    Target { takes_all: true, ..target("Cohere", Format::Cohere, "command-a-03-2025") },
+    Target { takes_all: true, ..target("Ollama", Format::Ollama, "llama3.1") },
 ];
 
 pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
@@ -20,12 +48,28 @@ pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
     let Some(body) = exchange.request(format).filter(|_| exchange.status != 422) else { return };
     let request = match format.dialect().decode_request(&body) {
         Ok(request) => request,
+        // Its provider did not take it either.
+        Err(_) if exchange.status == 400 => return,
+        // Some libraries leave out what their providers need.
+        Err(_) if exchange.fidelity == "sdk" => {
+            return report.skip(exchange, "its request is not in the provider's format");
+        }
         Err(error) => return report.problem(exchange, format!("request: {error} ({})", error.param)),
     };
     report.counts(exchange).requests += 1;
-    for &(name, target, model) in TARGETS {
-        let upstream = Upstream::new(model, provider::by_name(name).expect("the registry has this type"));
-        send(exchange, &request, format, target, &upstream, report);
+    for target in TARGETS {
+        if let Err(refused) = send(exchange, &request, format, target, report) {
+            report.refuse(format!("{}: {}", target.name, refused.message));
+        }
+    }
+    // The provider that took it must get it.
+    let own = exchange.provider_type(format);
+    let own = Target { name: own.name(), format, model: &exchange.model, takes_all: false };
+    match send(exchange, &request, format, &own, report) {
+        Err(refused) if exchange.status == 200 => {
+            report.problem(exchange, format!("{} would not get its own request: {refused}", own.name));
+        }
+        _ => {}
     }
 }
 
@@ -33,48 +77,43 @@ fn send(
     exchange: &Exchange,
     request: &Request,
     format: Format,
-    target: Format,
-    upstream: &Upstream<'_>,
+    target: &Target<'_>,
     report: &mut Report,
-) {
-    let name = upstream.provider.name();
+) -> Result<(), Refused> {
+    let Target { name, format: spoken, model, takes_all: _ } = *target;
+    let upstream = Upstream::new(model, provider::by_name(name).expect("the registry has this type"));
     let mut ledger = Ledger::new(format);
-    match translate::encode_request(request, target, upstream, &mut ledger) {
-        Ok(bytes) => {
-            report.counts(exchange).sent += 1;
-            if !matches!(serde_json::from_slice(&bytes), Ok(Value::Object(_))) {
-                report.problem(exchange, format!("the request to {name} is no JSON object"));
-            }
-        }
-        Err(refused) if target == format => {
-            report.problem(exchange, format!("{name} refused a request of its own format: {refused}"));
-        }
-        Err(refused) => return report.refuse(format!("{name}: {}", refused.message)),
+    let bytes = translate::encode_request(request, spoken, &upstream, &mut ledger)?;
+    report.counts(exchange).sent += 1;
+    if !matches!(serde_json::from_slice(&bytes), Ok(Value::Object(_))) {
+        report.problem(exchange, format!("the request to {name} is no JSON object"));
     }
     // Read back as the format has it, without what the provider type changes behind the encoder.
-    let bytes = target.dialect().encode_request(request, upstream, &mut Ledger::new(format));
-    let Ok(mut body) = serde_json::from_slice::<Value>(&bytes.expect("it was encoded above")) else { return };
-    if target == Format::Gemini {
-        body["model"] = upstream.model.into();
+    let bytes = spoken.dialect().encode_request(request, &upstream, &mut Ledger::new(format))?;
+    let mut body: Value = serde_json::from_slice(&bytes).expect("an encoded request is JSON");
+    if spoken == Format::Gemini {
+        // They stand in the URL.
+        body["model"] = model.into();
+        body["stream"] = request.stream.into();
     }
-    match target.dialect().decode_request(body.to_string().as_bytes()) {
-        Ok(again) => same(exchange, request, again, upstream, target, &ledger, report),
+    match spoken.dialect().decode_request(body.to_string().as_bytes()) {
+        Ok(again) => same(exchange, request, again, target, &ledger, report),
         Err(error) => report.problem(exchange, format!("our request to {name}: {error}")),
     }
+    Ok(())
 }
 
 fn same(
     exchange: &Exchange,
     request: &Request,
     mut again: Request,
-    upstream: &Upstream<'_>,
-    target: Format,
+    target: &Target<'_>,
     ledger: &Ledger,
     report: &mut Report,
 ) {
-    let name = upstream.provider.name();
+    let Target { name, format, takes_all, .. } = *target;
     // Nothing was noted, so nothing may be lost.
-    if request.origin == Some(target) && ledger.is_empty() {
+    if takes_all && request.origin == Some(format) && ledger.is_empty() {
         again.include_usage = request.include_usage;
         again.model.clone_from(&request.model);
         let (before, after) = (without_empty_texts(request.clone()), without_empty_texts(again.clone()));
@@ -83,9 +122,9 @@ fn same(
                 .problem(exchange, format!("the request to {name} changed: {}", difference(&before, &after)));
         }
     }
-    if shape(request) != shape(&again) {
-        let (before, after) = (shape(request), shape(&again));
-        report.problem(exchange, format!("calls, results, tools for {name}: {before:?}, {after:?}"));
+    let (before, after) = (Shape::of(request), Shape::of(&again));
+    if !before.is_kept(&after, format, ledger) {
+        report.problem(exchange, format!("to {name} ({ledger}): {before:?} became {after:?}"));
     }
 }
 
@@ -105,16 +144,45 @@ fn difference(before: &Request, after: &Request) -> String {
     format!("\n  {}\n  {}", around(&before), around(&after))
 }
 
-/// Tool calls, tool results, names of tools: what no translation may lose.
-fn shape(request: &Request) -> (usize, usize, Vec<&str>) {
-    let count = |is: fn(&PartBody) -> bool| {
-        let parts = request.messages.iter().flat_map(|message| &message.parts);
-        parts.filter(|part| is(&part.body)).count()
-    };
-    let tools = request.tools.iter().filter(|tool| tool.opaque.is_none());
-    (
-        count(|body| matches!(body, PartBody::ToolCall(_))),
-        count(|body| matches!(body, PartBody::ToolResult { .. })),
-        tools.map(|tool| tool.name.as_str()).collect(),
-    )
+/// What no translation may lose in silence.
+#[derive(Debug, PartialEq)]
+struct Shape<'a> {
+    calls: usize,
+    results: usize,
+    tools: Vec<&'a str>,
+}
+
+impl<'a> Shape<'a> {
+    fn of(request: &'a Request) -> Self {
+        let count = |is: fn(&PartBody) -> bool| {
+            let parts = request.messages.iter().flat_map(|message| &message.parts);
+            parts.filter(|part| is(&part.body)).count()
+        };
+        let tools = request.tools.iter().filter(|tool| tool.opaque.is_none());
+        Self {
+            calls: count(|body| matches!(body, PartBody::ToolCall(_))),
+            results: count(|body| matches!(body, PartBody::ToolResult { .. })),
+            tools: tools.map(|tool| tool.name.as_str()).collect(),
+        }
+    }
+
+    fn is_kept(&self, after: &Self, format: Format, ledger: &Ledger) -> bool {
+        let emulated = |field| ledger.has(field, Fate::Emulated);
+        // A transcript holds all of it as text.
+        let is_text = format == Format::Completions && emulated(Field::Messages);
+        let has_parts = is_text || (self.calls, self.results) == (after.calls, after.results);
+        let has = |tools: &[&str], all: &[&str]| all.iter().all(|name| tools.contains(name));
+        // Left out where none may be called or another one must be, or where the format has no tools.
+        let may_lack =
+            emulated(Field::ToolChoice) || format == Format::Completions && noted(ledger, Field::Tool);
+        // Added where an answer in JSON is a call, and where the history needs tools that the request lacks.
+        let may_add = emulated(Field::ResponseFormat) || emulated(Field::Tool);
+        has_parts
+            && (may_lack || has(&after.tools, &self.tools))
+            && (may_add || has(&self.tools, &after.tools))
+    }
+}
+
+fn noted(ledger: &Ledger, field: Field) -> bool {
+    [Fate::Emulated, Fate::Clamped, Fate::Dropped].into_iter().any(|fate| ledger.has(field, fate))
 }

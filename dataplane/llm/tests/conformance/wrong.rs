@@ -11,4 +11,8 @@ pub const WRONG: &[(&str, &str)] = &[
         "Text Generation Inference of 2024 put the number of the token where the number of the choice belongs: 32 \
          answers of one token each",
     ),
+    (
+        "vercel-ai:packages/openai/src/responses/__fixtures__/openai-shell-container.1.chunks.txt#0",
+        "most pieces of its text were taken out: the end holds three sentences, the pieces one",
+    ),
 ];

@@ -18,7 +18,10 @@ pub(super) fn whole(body: &Value) -> Outcome {
         Reading {
             text: content(&message["content"]).0,
             refusal: text(&message["refusal"]),
-            thoughts: thoughts(message),
+            thoughts: {
+                let (named, details) = thoughts(message);
+                if named.is_empty() { details } else { named }
+            },
             calls: functions
                 .chain(legacy)
                 // Snowflake writes a call without a name where there is none.
@@ -39,6 +42,8 @@ pub(super) fn whole(body: &Value) -> Outcome {
 #[derive(Default)]
 struct Draft {
     reading: Reading,
+    /// Reasoning in its second place.
+    details: String,
     /// Index, id, name, and text of the arguments of each call.
     calls: Vec<(Value, Option<String>, String, String)>,
 }
@@ -58,16 +63,23 @@ pub(super) fn stream(chunks: &[Value]) -> Outcome {
             if choice_failed(choice) {
                 return Outcome::Failure;
             }
-            let Draft { reading, calls } = drafts.entry(choice["index"].as_u64().unwrap_or(0)).or_default();
+            let Draft { reading, details, calls } =
+                drafts.entry(choice["index"].as_u64().unwrap_or(0)).or_default();
             let delta = &choice["delta"];
             reading.text.push_str(&content(&delta["content"]).0);
             reading.refusal.push_str(&text(&delta["refusal"]));
-            reading.thoughts.push_str(&thoughts(delta));
+            let (named, detailed) = thoughts(delta);
+            reading.thoughts.push_str(&named);
+            details.push_str(&detailed);
             reading.finish = reading.finish.take().or(finish(&choice["finish_reason"]));
-            list(&delta["tool_calls"]).iter().for_each(|call| add_call(calls, call));
+            let functions = list(&delta["tool_calls"]).iter().filter(|call| call["custom"].is_null());
+            functions.for_each(|call| add_call(calls, call));
         }
     }
-    let readings = drafts.into_values().map(|Draft { reading, calls }| {
+    let readings = drafts.into_values().map(|Draft { mut reading, details, calls }| {
+        if reading.thoughts.is_empty() {
+            reading.thoughts = details;
+        }
         let calls =
             calls.into_iter().map(|(_, id, name, text)| Call { id, name, arguments: arguments(&text) });
         Reading { calls: calls.collect(), ..reading }
@@ -113,15 +125,14 @@ fn content(content: &Value) -> (String, String) {
     }
 }
 
-/// Servers differ in the name; some use two for the same text, Snowflake has the details alone.
-fn thoughts(message: &Value) -> String {
+/// Under its own name, and in the list of details. Servers differ in the name, and some use two for the same text;
+/// Snowflake has the details alone.
+fn thoughts(message: &Value) -> (String, String) {
     let named = [&message["reasoning_content"], &message["reasoning"]].map(text);
-    let named = named.into_iter().find(|text| !text.is_empty());
-    let details = || {
-        let details = list(&message["reasoning_details"]).iter();
-        details.map(|detail| text(&detail["text"]) + &text(&detail["summary"])).collect()
-    };
-    named.unwrap_or_else(details) + &content(&message["content"]).1
+    let named = named.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    let details = list(&message["reasoning_details"]).iter();
+    let details = details.map(|detail| text(&detail["text"]) + &text(&detail["summary"])).collect();
+    (named + &content(&message["content"]).1, details)
 }
 
 /// JSON text, or the object itself.

@@ -87,10 +87,11 @@ fn finish(reason: &Value) -> Result<Option<Finish>, ()> {
     }))
 }
 
-/// Of each count the last that was said. What Google's own tools read stands beside the prompt, thoughts stand beside
-/// the candidates.
+/// The last report counts, as a whole: zeros are left out. What Google's own tools read stands beside the prompt,
+/// thoughts stand beside the candidates.
 fn tokens(usages: &[&Value]) -> Tokens {
-    let count = |name: &str| usages.iter().rev().find_map(|usage| usage[name].as_u64());
+    let last = usages.iter().rev().find(|usage| usage["promptTokenCount"].is_u64());
+    let count = |name: &str| last.and_then(|usage| usage[name].as_u64());
     let thoughts = count("thoughtsTokenCount");
     let written = count("candidatesTokenCount");
     let read_by_tools = count("toolUsePromptTokenCount").unwrap_or(0);
@@ -99,7 +100,6 @@ fn tokens(usages: &[&Value]) -> Tokens {
         prompt,
         cached: count("cachedContentTokenCount").unwrap_or(0),
         written: 0,
-        // Counts that are zero are left out.
         output: prompt.map(|_| written.unwrap_or(0) + thoughts.unwrap_or(0)),
         reasoning: thoughts.unwrap_or(0),
     }

@@ -111,6 +111,15 @@ pub fn stream(bytes: &[u8], format: Format) -> Outcome {
     }
 }
 
+/// The JSON of every piece of a stream.
+pub fn pieces(bytes: &[u8], format: Format) -> Vec<Value> {
+    match format {
+        Format::Converse => event_stream::read(bytes).into_iter().map(|message| message.payload).collect(),
+        Format::Ollama => json_lines(bytes),
+        _ => data_lines(bytes),
+    }
+}
+
 impl Reading {
     /// What differs from the reading that is wanted, in words.
     pub fn differences(&self, wanted: &Self) -> Vec<String> {
@@ -209,7 +218,7 @@ fn object(value: &Value) -> Value {
 }
 
 /// The JSON of every `data:` line.
-pub fn data_lines(bytes: &[u8]) -> Vec<Value> {
+fn data_lines(bytes: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(bytes).expect("a stream is UTF-8");
     let lines = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
     lines.filter(|data| *data != "[DONE]" && !data.is_empty()).map(read_json).collect()

@@ -82,13 +82,16 @@ pub(super) fn stream(events: &[Value]) -> Outcome {
 }
 
 fn finish(body: &Value) -> Option<Finish> {
+    // A custom tool takes text in place of arguments; the client is to act all the same.
+    let has_custom = list(&body["output"]).iter().any(|item| item["type"] == "custom_tool_call");
     Some(match (body["status"].as_str()?, body["incomplete_details"]["reason"].as_str()) {
+        ("completed", _) if has_custom => Finish::ToolCalls,
         ("completed", _) => Finish::Stop,
         ("incomplete", Some("max_output_tokens")) => Finish::Length,
         ("incomplete", Some("content_filter")) => Finish::ContentFilter,
         ("incomplete", Some(reason)) => Finish::Other(reason.to_owned()),
-        // Queued, in progress, cancelled: not an end.
-        _ => return None,
+        // Queued, in progress, cancelled: no end that others know.
+        (status, _) => Finish::Other(status.to_owned()),
     })
 }
 
