@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use penstock_crds::status::reason;
 use penstock_crds::{Auth, ProviderPool};
+use penstock_llm::catalogue::Overrides;
 use penstock_operator::compile::{Compiled, Kind, ObjectKey, SecretState, Secrets, Unreadable, World};
 
 use crate::manifest::{Manifest, Object};
 use crate::problem::{ObjectId, Place, Problem, Severity};
+use crate::source::Source;
 
 /// The findings on objects that are in `manifests`; others have been reported already.
 pub fn of_compile(world: &World, compiled: &Compiled, manifests: &[Manifest]) -> Vec<Problem> {
@@ -79,6 +81,14 @@ pub fn stand_in_for_secrets(manifests: &[Manifest], secrets: &mut Secrets) -> Ve
     }
     secrets.extend(missing.into_iter().map(|(id, entries)| (id, SecretState::Present(entries))));
     warnings
+}
+
+/// A file with facts of models.
+pub fn catalogue(source: &Source) -> Result<Overrides, Vec<Problem>> {
+    penstock_operator::catalogue::parse(&source.text).map_err(|wrong| {
+        let place = Place { file: source.name.clone(), document: 1, object: None };
+        wrong.lines().map(|line| Problem::error(&place, "", line.to_owned())).collect()
+    })
 }
 
 fn warning(place: &Place, path: String, (namespace, name): &(String, String)) -> Problem {

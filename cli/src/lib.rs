@@ -1,8 +1,10 @@
-//! The `penstock` command: the whole product on a laptop (`up`), and manifests checked offline (`lint`).
+//! The `penstock` command: the whole product on a laptop (`up`), manifests checked offline (`lint`), and what is known of
+//! models (`catalogue`).
 //!
 //! Owns: reading manifest files, the API server's rules applied offline, what a person sees.
 //! Refuses to know: how a request is served (the proxy does) and how resources are compiled (the operator does).
 
+pub mod catalogue;
 mod close;
 mod document;
 mod exit;

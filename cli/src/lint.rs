@@ -18,6 +18,9 @@ pub struct LintArgs {
     /// File, folder or `-` for standard input; may be given several times.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     filenames: Vec<String>,
+    /// File with facts of models that are added to the built-in catalogue or set over it; it is checked too.
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<String>,
     /// A Secret that is not among the files is an error instead of a warning.
     #[arg(long)]
     strict_secrets: bool,
@@ -25,12 +28,15 @@ pub struct LintArgs {
 
 /// Runs the command; problems go to standard output, what cannot be read to standard error.
 pub fn run(args: &LintArgs) -> ExitCode {
-    let origins = args.filenames.iter().map(|name| Origin::from_arg(name)).collect::<Result<Vec<_>, _>>();
+    let named = args.filenames.iter().chain(&args.catalogue);
+    let origins = named.map(|name| Origin::from_arg(name)).collect::<Result<Vec<_>, _>>();
     let reading = match origins {
         Ok(origins) => read_all(&origins),
         Err(unreadable) => return exit::unreadable(&[unreadable]),
     };
-    let report = lint(&reading.sources, args.strict_secrets);
+    let (catalogues, manifests): (Vec<Source>, Vec<Source>) =
+        reading.sources.iter().cloned().partition(|source| args.catalogue.as_ref() == Some(&source.name));
+    let report = lint(&manifests, catalogues.first(), args.strict_secrets);
     let mut out = std::io::stdout().lock();
     // A closed pipe (`| head`) is no reason to fail.
     for problem in &report.problems {
@@ -77,9 +83,14 @@ fn counted(n: usize, what: &str) -> String {
 }
 
 /// Lints texts. Pure.
-pub fn lint(sources: &[Source], strict_secrets: bool) -> Report {
+pub fn lint(sources: &[Source], catalogue: Option<&Source>, strict_secrets: bool) -> Report {
     let Loaded { manifests, mut problems, refused, .. } = load(sources, &KindSchema::all());
     let mut world = world_of(&manifests, ClientAuthSource::Open);
+    match catalogue.map(findings::catalogue) {
+        None => {}
+        Some(Ok(overrides)) => world.catalogue = overrides,
+        Some(Err(wrong)) => problems.extend(wrong),
+    }
     if !strict_secrets {
         problems.extend(findings::stand_in_for_secrets(&manifests, &mut world.secrets));
     }

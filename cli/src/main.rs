@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use penstock::catalogue::{self, CatalogueArgs};
 use penstock::lint::{self, LintArgs};
 use penstock::up::{self, UpArgs};
 
@@ -23,6 +24,8 @@ enum Command {
     Up(UpArgs),
     /// Check manifests with the rules of the API server and the operator, without a cluster.
     Lint(LintArgs),
+    /// The models that are known: limits, abilities, prices.
+    Catalogue(CatalogueArgs),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Catalogue(args) => catalogue::run(&args),
     }
 }
 

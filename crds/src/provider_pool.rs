@@ -64,7 +64,7 @@ pub struct ProviderPoolSpec {
 #[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.google) || self.type == 'VertexAI'").message("`auth.google` is only for providers of type VertexAI; Gemini (Google AI Studio) takes `auth.apiKeys`").field_path(".auth.google"))]
 #[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.azure) || self.type == 'AzureOpenAI'").message("`auth.azure` is only for providers of type AzureOpenAI").field_path(".auth.azure"))]
 #[x_kube(validation = Rule::new("self.type != 'VertexAI' || !has(self.auth) || has(self.auth.google)").message("VertexAI takes `auth.google`: a service account's JSON key, or {} for the pod's own identity").field_path(".auth"))]
-#[x_kube(validation = Rule::new("!(self.type in ['OpenAICompatible', 'Ollama', 'AzureOpenAI', 'Databricks', 'Simulated']) || has(self.models)").message("this provider type needs `models`: nothing else tells which models it serves").field_path(".models"))]
+#[x_kube(validation = Rule::new("!(self.type in ['OpenAICompatible', 'Ollama', 'AzureOpenAI', 'Simulated']) || has(self.models)").message("this provider type needs `models`: nothing else tells which models it serves").field_path(".models"))]
 pub struct Provider {
     /// Name, unique in the pool; it appears in headers, metrics and messages.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]

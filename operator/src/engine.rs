@@ -7,6 +7,7 @@ use penstock_config::Snapshot;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::catalogue::CatalogueWatch;
 use crate::compile::{ClientAuthSource, Compiled, World, compile};
 use crate::publisher::Publisher;
 use crate::resolve::{pending, resolve};
@@ -24,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Engine {
     pub stores: Stores,
     pub secrets: SecretWatches,
+    pub catalogue: CatalogueWatch,
     pub client_auth: ClientAuthSource,
     pub changes: Arc<Changes>,
     pub publisher: Arc<Publisher>,
@@ -56,13 +58,18 @@ pub async fn run(mut engine: Engine) {
 async fn next_world(engine: &mut Engine, last_good: Option<&Snapshot>) -> World {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let world = resolve(&engine.stores, &mut engine.secrets, &engine.client_auth, last_good);
-        let unread = pending(&world.secrets);
+        let overrides = engine.catalogue.overrides();
+        let is_read = overrides.is_some();
+        let world = World {
+            catalogue: overrides.unwrap_or_default(),
+            ..resolve(&engine.stores, &mut engine.secrets, &engine.client_auth, last_good)
+        };
+        let unread = pending(&world.secrets) + usize::from(!is_read);
         if unread == 0 {
             return world;
         }
         if !engine.publisher.has_published() {
-            tracing::info!(unread, "waiting for Secrets to be read");
+            tracing::info!(unread, "waiting for Secrets and the catalogue to be read");
             changed(&engine.changes).await;
         } else if timeout_at(deadline, engine.changes.world.notified()).await.is_err() {
             return world;

@@ -35,6 +35,7 @@
 mod api_error;
 mod backoff;
 mod ca;
+pub mod catalogue;
 pub mod compile;
 pub mod engine;
 mod events;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::{Resource, ResourceExt};
 use penstock_config::Snapshot;
+use penstock_llm::catalogue::Overrides;
 
 use crate::compile::{ClientAuthSource, Kind, ObjectKey, SecretState, Unreadable, World, secret_refs};
 use crate::secrets::SecretWatches;
@@ -26,6 +27,7 @@ pub fn resolve(
         unreadable,
         secrets: secrets.states(),
         client_auth: client_auth.clone(),
+        catalogue: Overrides::default(),
         last_good: last_good.cloned(),
     }
 }

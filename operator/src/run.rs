@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::api_error::describe;
 use crate::backoff::Backoff;
 use crate::ca;
+use crate::catalogue::{self, CatalogueWatch};
 use crate::engine::{self, Engine};
 use crate::health;
 use crate::metrics::Metrics;
@@ -75,7 +76,15 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> anyh
         synced.subscribe(),
     ));
     let secrets = SecretWatches::new(client.clone(), Arc::clone(&changes));
-    tasks.spawn(engine::run(Engine { stores, secrets, client_auth, changes, publisher, synced }));
+    let catalogue = match &settings.catalogue_configmap {
+        None => CatalogueWatch::none(),
+        Some(name) => {
+            let watch = CatalogueWatch::unread();
+            tasks.spawn(catalogue::follow(client.clone(), name.clone(), watch.clone(), Arc::clone(&changes)));
+            watch
+        }
+    };
+    tasks.spawn(engine::run(Engine { stores, secrets, catalogue, client_auth, changes, publisher, synced }));
     tasks.spawn(keep_certificate(Arc::clone(&authority), serving, settings.push_hostnames.clone()));
     tasks.spawn(keep_ca_published(client, authority, settings));
 

@@ -66,6 +66,10 @@ pub struct Settings {
     #[arg(long, env = "PENSTOCK_CA_CONFIGMAP", value_name = "NAMESPACE/NAME")]
     pub ca_configmap: NamespacedName,
 
+    /// ConfigMap with facts of models that are added to the built-in catalogue or set over it: prices, limits, abilities. Watched; see docs/catalogue.md.
+    #[arg(long, env = "PENSTOCK_CATALOGUE_CONFIGMAP", value_name = "NAMESPACE/NAME")]
+    pub catalogue_configmap: Option<NamespacedName>,
+
     /// Address of /healthz, /readyz and /metrics (plain HTTP). Port 0 takes a free one.
     #[arg(long, env = "PENSTOCK_HEALTH_LISTEN", default_value = "0.0.0.0:9090", value_name = "ADDRESS")]
     pub health_listen: SocketAddr,

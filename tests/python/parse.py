@@ -1,7 +1,7 @@
 """Checks answers, written again by the gateway's encoders, with the types of the official SDKs.
 
-stdin: {"path": a file with one JSON a line: {"id", "client_format": "chat" | "messages", "stream": false, "body": ...}
-        or {..., "stream": true, "sse": text}}
+stdin: {"path": a file with one JSON a line: {"id", "client_format": "chat" | "messages" | "responses" | "completions",
+        "stream": false, "body": ...} or {..., "stream": true, "sse": text}}
 stdout: {"whole": {"chat": N, "messages": N}, "streams": {...}, "events": {...}, "beta": N answers and events that only
          the SDK's types for beta features know, "extra": {member: N} that no type knows, "problems": ["id: what", ...]}
 """
@@ -11,13 +11,20 @@ import sys
 
 from anthropic.types import Message, RawMessageStreamEvent
 from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
+from openai import omit
 from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 TYPES = {
     "chat": [TypeAdapter(ChatCompletion)],
     "chunk": [TypeAdapter(ChatCompletionChunk)],
+    "responses": [TypeAdapter(Response)],
+    "response event": [TypeAdapter(ResponseStreamEvent)],
+    "completions": [TypeAdapter(Completion)],
     "messages": [TypeAdapter(Message), TypeAdapter(BetaMessage)],
     "event": [TypeAdapter(RawMessageStreamEvent), TypeAdapter(BetaRawMessageStreamEvent)],
 }
@@ -95,10 +102,65 @@ def check_messages(text):
     return count
 
 
+def check_responses(text):
+    state, count, added, done, pieces, last = ResponseStreamState(input_tools=omit, text_format=omit), 0, [], {}, {}, None
+    for name, data in events(text):
+        event = read("response event", data)
+        assert last is None, f"behind the end: {data}"
+        assert name == event.type and event.sequence_number == count, f"{name}, number {count}: {data}"
+        state.handle_event(event)
+        at = getattr(event, "output_index", None)
+        piece = (at, getattr(event, "content_index", None), getattr(event, "summary_index", None))
+        if event.type == "response.output_item.added":
+            assert at == len(added), f"item {at} begins behind {len(added)}"
+            added.append(event.item)
+        elif event.type == "response.output_item.done":
+            assert (event.item.id, event.item.type) == (added[at].id, added[at].type), f"{event.item} was {added[at]}"
+            done[at] = event.item
+        elif event.type.endswith(".delta"):
+            assert event.item_id == added[at].id and at not in done, f"{event.item_id} in item {at}"
+            pieces[piece] = pieces.get(piece, "") + event.delta
+        elif event.type.endswith((".text.done", "_text.done", "arguments.done", "refusal.done", "input.done")):
+            whole = next(getattr(event, n) for n in ("text", "arguments", "refusal", "input") if hasattr(event, n))
+            assert pieces.get(piece, "") == whole, f"{pieces.get(piece)} is {whole}"
+        elif event.type in ("response.completed", "response.incomplete"):
+            last = event.response
+        count += 1
+    assert last, "no end"
+    assert [item.to_dict() for item in last.output] == [done[at].to_dict() for at in range(len(added))], "items differ"
+    return count
+
+
+def check_completions(text):
+    count, done, finishes = 0, 0, 0
+    for name, data in events(text):
+        assert name is None and not done, f"behind [DONE]: {data}"
+        if data == "[DONE]":
+            done += 1
+            continue
+        # The type is made for whole answers: a piece has no reason to end yet.
+        chunk = json.loads(data)
+        for choice in chunk["choices"]:
+            finishes += choice["finish_reason"] is not None
+            choice["finish_reason"] = choice["finish_reason"] or "stop"
+        read("completions", json.dumps(chunk))
+        count += 1
+    assert done == 1 and finishes, f"{done} ends, {finishes} reasons to end"
+    return count
+
+
+STREAMS = {
+    "chat": check_chat,
+    "messages": check_messages,
+    "responses": check_responses,
+    "completions": check_completions,
+}
+
+
 def check(line, counts):
     kind = line["client_format"]
     if line["stream"]:
-        counts["events"][kind] += {"chat": check_chat, "messages": check_messages}[kind](line["sse"])
+        counts["events"][kind] += STREAMS[kind](line["sse"])
         counts["streams"][kind] += 1
         return
     read(kind, json.dumps(line["body"]))

@@ -12,6 +12,7 @@ pub mod client;
 pub mod cluster;
 pub mod conformance;
 pub mod metrics;
+pub mod node;
 pub mod process;
 pub mod python;
 pub mod replay;

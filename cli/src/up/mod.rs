@@ -33,6 +33,9 @@ pub struct UpArgs {
     filenames: Vec<String>,
     #[command(flatten)]
     listen: ListenArgs,
+    /// File with facts of models that are added to the built-in catalogue or set over it (docs/catalogue.md). Read again when it changes.
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<String>,
     /// One entry of a Secret from the environment: NAMESPACE/NAME/KEY=VARIABLE; may be given several times.
     #[arg(long = "env-secret", value_name = "NS/NAME/KEY=VAR")]
     env_secrets: Vec<EnvSecret>,
@@ -94,7 +97,7 @@ async fn serve(args: &UpArgs) -> Result<ExitCode, ExitCode> {
     let mut signals = Signals::new().map_err(exit::usage)?;
     let listeners = Listeners::bind(&args.listen).await.map_err(exit::usage)?;
 
-    let mut state = State::new(given, client_auth(args));
+    let mut state = State::new(given, client_auth(args), args.catalogue.clone());
     let proxy = Proxy::new(Settings { drain_timeout: DRAIN, ..Settings::default() });
     let turn = take(&mut state, &proxy, &first).map_err(|message| {
         eprintln!("error: {message}");
@@ -131,10 +134,12 @@ async fn serve(args: &UpArgs) -> Result<ExitCode, ExitCode> {
 }
 
 fn origins(args: &UpArgs) -> Result<Vec<Origin>, crate::source::Unreadable> {
-    if args.filenames.is_empty() {
-        return Ok(quickstart());
-    }
-    args.filenames.iter().map(|name| Origin::from_arg(name)).collect()
+    let mut origins = match args.filenames.as_slice() {
+        [] => quickstart(),
+        names => names.iter().map(|name| Origin::from_arg(name)).collect::<Result<_, _>>()?,
+    };
+    origins.extend(args.catalogue.as_ref().map(|file| Origin::Path(file.into())));
+    Ok(origins)
 }
 
 fn manifests(args: &UpArgs) -> String {

@@ -5,6 +5,7 @@
 //! were in that file.
 
 use penstock_config::Snapshot;
+use penstock_llm::catalogue::Overrides;
 use penstock_operator::compile::{ClientAuthSource, Compiled, SecretState, World, compile};
 
 use super::env_secret::GivenEntry;
@@ -12,13 +13,17 @@ use crate::findings;
 use crate::manifest::{Manifest, load, secrets_of, world_of};
 use crate::problem::{ObjectId, Place, Problem};
 use crate::schema::KindSchema;
-use crate::source::Reading;
+use crate::source::{Reading, Source};
 
 /// The past of a running `up`.
 pub struct State {
     schemas: Vec<KindSchema>,
     given: Vec<GivenEntry>,
     client_auth: ClientAuthSource,
+    /// Name of the source that is no manifest but a catalogue.
+    catalogue: Option<String>,
+    /// What it said last that could be read.
+    overrides: Overrides,
     /// Every object of the last reading, broken ones as they last were.
     known: Vec<Manifest>,
     last_good: Option<Snapshot>,
@@ -35,14 +40,30 @@ pub struct Turn {
 }
 
 impl State {
-    pub fn new(given: Vec<GivenEntry>, client_auth: ClientAuthSource) -> Self {
-        Self { schemas: KindSchema::all(), given, client_auth, known: Vec::new(), last_good: None }
+    pub fn new(given: Vec<GivenEntry>, client_auth: ClientAuthSource, catalogue: Option<String>) -> Self {
+        Self {
+            schemas: KindSchema::all(),
+            given,
+            client_auth,
+            catalogue,
+            overrides: Overrides::default(),
+            known: Vec::new(),
+            last_good: None,
+        }
     }
 
     /// Compiles a reading, with the past where the present is broken.
     pub fn turn(&mut self, reading: &Reading) -> Turn {
-        let loaded = load(&reading.sources, &self.schemas);
+        let (catalogues, manifests): (Vec<Source>, Vec<Source>) =
+            reading.sources.iter().cloned().partition(|source| self.catalogue.as_ref() == Some(&source.name));
+        let loaded = load(&manifests, &self.schemas);
         let mut problems = loaded.problems;
+        for source in &catalogues {
+            match findings::catalogue(source) {
+                Ok(overrides) => self.overrides = overrides,
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
         problems.extend(reading.unreadable.iter().map(|file| {
             let place = Place { file: file.name.clone(), document: 1, object: None };
             Problem::error(&place, "", format!("cannot be read: {}", file.message))
@@ -76,6 +97,7 @@ impl State {
 
     fn world(&self, fresh: &[Manifest], kept: &[Manifest]) -> World {
         let mut world = world_of(fresh, self.client_auth.clone());
+        world.catalogue.clone_from(&self.overrides);
         world.last_good.clone_from(&self.last_good);
         world.unreadable = kept.iter().filter_map(|m| findings::unreadable(&m.id)).collect();
         world.secrets.extend(secrets_of(kept));
@@ -100,7 +122,7 @@ fn is_in(file: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Source, Unreadable};
+    use crate::source::Unreadable;
 
     const POOL: &str = "apiVersion: penstock.dev/v1alpha1
 kind: ProviderPool
@@ -126,7 +148,7 @@ spec: {models: [{name: bot}], rules: [{name: all, targets: [{pool: pool, model: 
     }
 
     fn started() -> State {
-        let mut state = State::new(vec![], ClientAuthSource::Open);
+        let mut state = State::new(vec![], ClientAuthSource::Open, None);
         let good = reading(&[("pool.yaml", POOL), ("route.yaml", ROUTE)]);
         assert_eq!(serve(&mut state, &good), (vec!["bot".into()], vec![]));
         state

@@ -96,12 +96,7 @@ impl Draft {
             Event::Citation(citation) => parts.push(PartBody::Citation(citation).into()),
             Event::Image(media) => parts.push(PartBody::Image(media).into()),
             Event::Audio(media) => parts.push(PartBody::Audio(media).into()),
-            Event::Opaque { format, value } => match (citation(&value), parts.last_mut()) {
-                (Some(citation), Some(part @ Part { body: PartBody::Text(_), .. })) => {
-                    cite(part, citation.clone());
-                }
-                _ => parts.push(PartBody::Opaque { format, value }.into()),
-            },
+            Event::Opaque { format, value } => parts.push(PartBody::Opaque { format, value }.into()),
             Event::Logprobs(piece) => join_logprobs(&mut self.choice.logprobs, piece),
             Event::Finish(reason) => self.choice.finish = Some(reason),
             Event::Start { .. }
@@ -148,17 +143,5 @@ fn join_logprobs(whole: &mut Option<Value>, piece: Value) {
             (Some(_), Value::Null) => {}
             (_, value) => drop(whole.insert(name, value)),
         }
-    }
-}
-
-/// Anthropic streams the sources of a text behind its pieces.
-fn citation(value: &Value) -> Option<&Value> {
-    (value.get("type")? == "citations_delta").then(|| value.get("citation")).flatten()
-}
-
-fn cite(part: &mut Part, citation: Value) {
-    match part.extra.get_mut("citations") {
-        Some(Value::Array(all)) => all.push(citation),
-        _ => drop(part.extra.insert("citations".into(), vec![citation].into())),
     }
 }

@@ -13,15 +13,17 @@ pub mod dialect;
 pub mod embed;
 pub mod envelope;
 pub mod error;
-mod eventstream;
+pub mod eventstream;
 pub mod field;
 pub mod framing;
 pub mod ledger;
 pub mod message;
 pub mod passthrough;
 pub mod provider;
+pub mod ratelimit;
 pub mod simulated;
 pub mod sse;
+mod time;
 pub mod translate;
 
 pub use collect::collect;

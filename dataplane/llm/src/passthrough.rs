@@ -4,7 +4,7 @@
 //! provider's quirks touch, no opaque reasoning state of another issuer. A look at names and bytes only, which may say
 //! no too often: the request is then decoded and written anew, and unknown members survive that too.
 
-use crate::dialect::{Format, Upstream};
+use crate::dialect::{Format, Upstream, gemini, responses};
 use crate::envelope::Envelope;
 use crate::message::Issuer;
 use crate::provider::{CallIds, Json, Quirks, ReasoningControl};
@@ -16,7 +16,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
     }
     let Ok(text) = std::str::from_utf8(body) else { return false };
     // What our own carriers put into a history.
-    if text.contains("__ps1_") || text.contains("\"penstock:") {
+    if text.contains("__ps1_") || text.contains("\"penstock:") || text.contains(gemini::CARRIER_MARK) {
         return false;
     }
     let is_own = |name: &str| matches!(name, "thinking_mode" | "provider_options");
@@ -36,7 +36,33 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
             let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Anthropic);
             is_home && !has_empty_signature(text)
         }
+        // Untagged state is OpenAI's own, and an id that we made names nothing that anybody stored.
+        Format::Responses => {
+            let issuer = upstream.issuer();
+            let is_openai = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure));
+            let is_home = issuer == Some(Issuer::OpenAI) || !has_state(text);
+            let is_foreign = text.contains("\"rs_ps_") || (is_openai && has_foreign_items(text));
+            is_home && !is_foreign
+        }
+        Format::Completions => upstream.provider.quirks(upstream.model).stream_options || !envelope.stream,
+        // Signatures of AI Studio, and ids of calls, are nothing for Vertex.
+        Format::Gemini => {
+            let quirks = upstream.provider.gemini_quirks(upstream.model);
+            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Gemini);
+            (is_home || !has_signature(text))
+                && (quirks.call_ids || !has_calls(text))
+                && (quirks.labels || !envelope.members(body).any(|name| name == "labels"))
+        }
         _ => true,
+    }
+}
+
+/// The JSON of an answer, or of one event of a stream, that passes to a client of the same format: reasoning state in it
+/// that is not the format's own issuer's gets its issuer's name, so that it finds its way back. `None`: it passes as it is.
+pub fn stamp(json: &str, format: Format, upstream: &Upstream<'_>) -> Option<String> {
+    match format {
+        Format::Responses => responses::stamp(json, upstream.issuer()),
+        _ => None,
     }
 }
 
@@ -67,6 +93,7 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
                 | ("reasoning", ReasoningControl::ReasoningObject)
         ),
         "user" => quirks.max_user < 64,
+        "parallel_tool_calls" => !quirks.parallel_switch,
         _ => false,
     }
 }
@@ -76,8 +103,21 @@ fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
         || text.contains("\"extra_content\"")
         || (!quirks.reasoning_history && text.contains("\"reasoning_content\""))
         || (!quirks.cache_control && text.contains("\"cache_control\""))
-        || (quirks.call_ids != CallIds::Any && text.contains("\"tool_call"))
+        || touches_ids(quirks.call_ids, text)
         || (quirks.reasoning_member != "reasoning_content" && text.contains("\"reasoning_content\""))
+}
+
+fn touches_ids(kind: CallIds, text: &str) -> bool {
+    match kind {
+        CallIds::Any => false,
+        CallIds::NineAlphanumeric => text.contains("\"tool_call"),
+        // Every call that has a result is named by it.
+        CallIds::AtMost(most) => text.split("\"tool_call_id\"").skip(1).any(|rest| {
+            let value = rest.trim_start().strip_prefix(':').unwrap_or_default().trim_start();
+            let id = value.strip_prefix('"').and_then(|value| value.split('"').next());
+            id.is_none_or(|id| id.len() > most)
+        }),
+    }
 }
 
 /// Does something inside a message or a tool need another word? The names stand in many places: this asks for any.
@@ -85,6 +125,36 @@ fn touches_inside(quirks: &Quirks, text: &str) -> bool {
     (!quirks.participant_names && text.contains("\"name\""))
         || (!quirks.strict_tools && text.contains("\"strict\""))
         || (!quirks.text_lists && text.contains("\"text\""))
+}
+
+/// Items that another server of OpenAI's format answered with: OpenAI tells the type of an item by how its id begins
+/// (`msg_`, `fc_`, ...) and refuses others, and it never shows what a model thought but in summary.
+fn has_foreign_items(text: &str) -> bool {
+    let has_prefix = |id: &str| id.find('_').is_some_and(|at| (1..=5).contains(&at));
+    let ids = text.split("\"id\"").skip(1).filter_map(|rest| {
+        let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        value.split('"').next()
+    });
+    text.contains("\"reasoning_text\"") || ids.into_iter().any(|id| !has_prefix(id))
+}
+
+/// Encrypted content that is a text: null is none.
+fn has_state(text: &str) -> bool {
+    text.split("\"encrypted_content\"").skip(1).any(|rest| {
+        let value = rest.trim_start().strip_prefix(':');
+        value.is_some_and(|value| value.trim_start().starts_with('"'))
+    })
+}
+
+/// In both spellings that Google's JSON has.
+fn has_signature(text: &str) -> bool {
+    text.contains("\"thoughtSignature\"") || text.contains("\"thought_signature\"")
+}
+
+fn has_calls(text: &str) -> bool {
+    ["\"functionCall\"", "\"function_call\"", "\"functionResponse\"", "\"function_response\""]
+        .iter()
+        .any(|member| text.contains(member))
 }
 
 fn has_empty_signature(text: &str) -> bool {
@@ -115,6 +185,7 @@ mod tests {
                 r#"{"model":"m","messages":[],"max_tokens":1,"temperature":0.2,"seed":1,"new":1}"#,
             ),
             ("OpenAI", "gpt-5", r#"{"model":"m","messages":[],"max_completion_tokens":1}"#),
+            ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"tool_call_id":"call_1"}]}"#),
             (
                 "OpenAICompatible",
                 "x",
@@ -138,6 +209,12 @@ mod tests {
             ("OpenAI", "gpt-5", r#"{"model":"m","temperature":0.1}"#),
             ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"reasoning_details":[]}]}"#),
             ("OpenAI", "gpt-4o", r#"{"model":"m","messages":[{"tool_call_id":"call_1__ps1_e30"}]}"#),
+            (
+                "OpenAI",
+                "gpt-4o",
+                r#"{"model":"m","messages":[{"tool_call_id" : "x23456789_123456789_123456789_123456789_1"}]}"#,
+            ),
+            ("OpenAI", "o3-mini", r#"{"model":"m","parallel_tool_calls":false}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[{"name":"ann"}]}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","logit_bias":{"1":2}}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","seed":7}"#),
@@ -151,8 +228,64 @@ mod tests {
                 "claude-opus-4-1",
                 r#"{"model":"m","messages":[{"signature": "penstock:gemini:x"}]}"#,
             ),
+            (
+                "Gemini",
+                "gemini-2.5-pro",
+                r#"{"model":"m","contents":[{"parts":[{"thoughtSignature":"cGVuc3RvY2s6dmVydGV4Onh4"}]}]}"#,
+            ),
+            ("Gemini", "gemini-2.5-pro", r#"{"model":"m","contents":[],"labels":{"a":"b"}}"#),
+            (
+                "VertexAI",
+                "gemini-2.5-pro",
+                r#"{"model":"m","contents":[{"parts":[{"thought_signature":"c2ln"}]}]}"#,
+            ),
+            (
+                "VertexAI",
+                "gemini-2.5-pro",
+                r#"{"model":"m","contents":[{"parts":[{"functionResponse":{"id":"a"}}]}]}"#,
+            ),
         ] {
             assert!(!keeps(provider, model, body), "{provider} {body}");
         }
+    }
+
+    #[test]
+    fn reasoning_state_of_another_issuer_is_looked_at() {
+        let keeps = |provider: &str, item: &str| {
+            let body = format!(r#"{{"model":"m","input":[{item}]}}"#);
+            let upstream = Upstream::new("gpt-5", provider::by_name(provider).unwrap());
+            let envelope = Envelope::parse(body.as_bytes()).unwrap();
+            keeps_bytes(&envelope, body.as_bytes(), Format::Responses, &upstream)
+        };
+        let native = r#"{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA"}"#;
+        assert!(keeps("OpenAI", native));
+        assert!(!keeps("AzureOpenAI", native));
+        assert!(!keeps("DeepSeek", native));
+        assert!(keeps("DeepSeek", r#"{"type":"reasoning","id":"x","encrypted_content": null}"#));
+        let of_another = r#"{"type":"message","id":"305ae5c3-aed7-4986-88b5-4bcbb950ca6b"}"#;
+        assert!(keeps("DeepSeek", of_another));
+        assert!(!keeps("OpenAI", of_another));
+        assert!(!keeps("AzureOpenAI", r#"{"type":"reasoning","content":[{"type":"reasoning_text"}]}"#));
+        for ours in [
+            r#"{"type":"reasoning","id":"rs_ps_r_0","summary":[]}"#,
+            r#"{"type":"reasoning","encrypted_content":"penstock:anthropic:x"}"#,
+            r#"{"type":"function_call","call_id":"call_1__ps1_e30"}"#,
+        ] {
+            assert!(!keeps("OpenAI", ours), "{ours}");
+        }
+    }
+
+    #[test]
+    fn answers_are_stamped_with_their_issuer() {
+        let body = r#"{"output":[{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA"}],"x":1}"#;
+        let stamp = |provider: &str| {
+            let upstream = Upstream::new("gpt-5", provider::by_name(provider).unwrap());
+            stamp(body, Format::Responses, &upstream)
+        };
+        assert_eq!(stamp("OpenAI"), None);
+        assert_eq!(
+            stamp("AzureOpenAI").unwrap(),
+            r#"{"output":[{"type":"reasoning","id":"rs_1","encrypted_content":"penstock:azure:{\"id\":\"rs_1\",\"encrypted_content\":\"gAAA\"}"}],"x":1}"#
+        );
     }
 }

@@ -14,6 +14,9 @@ pub fn encode_request(
     upstream: &Upstream<'_>,
     ledger: &mut Ledger,
 ) -> Result<Vec<u8>, Refused> {
+    if let Some(origin) = request.origin.filter(|origin| *origin != format) {
+        origin.dialect().leave(request, format, ledger)?;
+    }
     let body = format.dialect().encode_request(request, upstream, ledger)?;
     let options = request.provider_options.get(&upstream.provider.key());
     if options.is_none() && !upstream.provider.amends(format) {

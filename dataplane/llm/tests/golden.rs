@@ -1,7 +1,7 @@
 //! Fixtures of our own, and what becomes of each; one folder a dialect, `golden/<format>/`:
 //!
 //! - `requests/*.json`: a client's request (`client`, `request`), and the `provider` and `model` that it goes to in this
-//!   format; what is sent, and the ledger.
+//!   format, with what is known of the model (`facts`); what is sent, and the ledger.
 //! - `answers/*.json`: a provider's complete answer in this format (`provider`, `model`, `answer`), read, and written
 //!   again for each kind of client.
 //! - `streams/*.sse`, `*.ndjson` or `*.events` (an event stream's events, `name: payload` a line): the same for a
@@ -12,15 +12,14 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use penstock_llm::catalogue::Facts;
 use penstock_llm::provider::{self, Provider};
 use penstock_llm::{ClientError, Event, Format, Frame, Ledger, Reply, Upstream, translate};
 use serde_json::Value;
 
 /// Formats of the clients that answers are written for.
-const CLIENTS: [Format; 2] = [Format::Chat, Format::Messages];
-
-/// Formats with a folder.
-const FOLDERS: [Format; 2] = [Format::Chat, Format::Messages];
+const CLIENTS: [Format; 5] =
+    [Format::Chat, Format::Messages, Format::Responses, Format::Gemini, Format::Completions];
 
 fn folder_of(format: Format) -> &'static str {
     match format {
@@ -89,7 +88,7 @@ fn usual_provider(format: Format) -> &'static dyn Provider {
 
 #[test]
 fn every_dialect_has_fixtures() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for kind in ["requests", "streams"] {
             assert!(!fixtures(format, kind).is_empty(), "golden/{}/{kind}", folder_of(format));
         }
@@ -98,13 +97,18 @@ fn every_dialect_has_fixtures() {
 
 #[test]
 fn requests() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for Fixture { name, text, .. } in fixtures(format, "requests") {
             let fixture: Value = serde_json::from_str(&text).unwrap();
             let client: Format = serde_json::from_value(fixture["client"].clone()).unwrap();
             let provider = provider_named(fixture["provider"].as_str().unwrap());
             let request = client.dialect().decode_request(fixture["request"].to_string().as_bytes()).unwrap();
-            let upstream = Upstream::new(fixture["model"].as_str().unwrap(), provider);
+            let facts: Facts = match &fixture["facts"] {
+                Value::Null => Facts::UNKNOWN,
+                facts => serde_json::from_value(facts.clone()).unwrap(),
+            };
+            let model = fixture["model"].as_str().unwrap();
+            let upstream = Upstream { facts: &facts, ..Upstream::new(model, provider) };
             let mut ledger = Ledger::new(client);
             let body = match translate::encode_request(&request, format, &upstream, &mut ledger) {
                 Ok(body) => {
@@ -119,7 +123,7 @@ fn requests() {
 
 #[test]
 fn answers() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for Fixture { name, text, .. } in fixtures(format, "answers") {
             let fixture: Value = serde_json::from_str(&text).unwrap();
             let provider =
@@ -149,7 +153,7 @@ fn answers() {
 
 #[test]
 fn streams() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for fixture in fixtures(format, "streams") {
             let (upstream, text) = match fixture.text.strip_prefix("# ").and_then(|it| it.split_once('\n')) {
                 Some((head, text)) => {
@@ -175,7 +179,7 @@ fn streams() {
 
 #[test]
 fn errors() {
-    for format in FOLDERS {
+    for format in Format::ALL {
         for Fixture { name, text, .. } in fixtures(format, "errors") {
             let fixture: Value = serde_json::from_str(&text).unwrap();
             let status = fixture["status"].as_u64().unwrap().try_into().unwrap();

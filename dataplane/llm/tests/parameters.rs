@@ -20,8 +20,24 @@ use serde_json::{Value, json};
 const COLUMNS: &[(&str, &str, &str)] = &[
     ("OpenAI", "OpenAI", "gpt-4o"),
     ("OpenAI, reasoning", "OpenAI", "gpt-5"),
-    ("OpenAICompatible", "OpenAICompatible", "llama-3.3-70b-instruct"),
+    ("OpenAI, Responses", "OpenAI", "gpt-4.1"),
+    ("OpenAI, completions", "OpenAI", "gpt-3.5-turbo-instruct"),
     ("Anthropic", "Anthropic", "claude-sonnet-4-5"),
+    ("Gemini 2.5", "Gemini", "gemini-2.5-flash"),
+    ("Gemini 3", "Gemini", "gemini-3-pro-preview"),
+    ("VertexAI", "VertexAI", "gemini-2.5-pro"),
+    ("Bedrock, Claude", "Bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("Bedrock, Nova", "Bedrock", "amazon.nova-pro-v1:0"),
+    ("Cohere", "Cohere", "command-a-03-2025"),
+    ("Mistral", "Mistral", "mistral-large-latest"),
+    ("DeepSeek", "DeepSeek", "deepseek-chat"),
+    ("Qwen", "Qwen", "qwen-plus"),
+    ("XAI", "XAI", "grok-4"),
+    ("Groq", "Groq", "llama-3.3-70b-versatile"),
+    ("OpenRouter", "OpenRouter", "openai/gpt-4o"),
+    ("Perplexity", "Perplexity", "sonar"),
+    ("Ollama", "Ollama", "llama3.3"),
+    ("OpenAICompatible", "OpenAICompatible", "llama-3.3-70b-instruct"),
 ];
 
 /// Fields that shape the others: without them there is no request to compare with.
@@ -35,6 +51,11 @@ const OWN: &[(&str, &str)] = &[
         "stream_options.include_usage",
         "the gateway always asks for usage, and tells the client when it wants to hear it",
     ),
+    (
+        "response_format.json_schema.strict",
+        "providers whose native schemas always hold strictly have no such switch",
+    ),
+    ("stream", "where the provider says it in the URL, the gateway calls that URL"),
 ];
 
 #[derive(serde::Deserialize)]
@@ -63,11 +84,15 @@ struct Sent {
     entries: Vec<(&'static str, Fate)>,
 }
 
-fn send(body: &Value, (_, provider, model): (&str, &str, &str)) -> Sent {
+fn send(body: &Value, (column, provider, model): (&str, &str, &str)) -> Sent {
     let provider = provider::by_name(provider).unwrap();
     let facts = catalogue::find(&provider.key(), model).unwrap_or_default();
     let upstream = Upstream { facts: &facts, ..Upstream::new(model, provider) };
-    let format = provider.formats(model)[0];
+    let format = match column {
+        "OpenAI, Responses" => Format::Responses,
+        "OpenAI, completions" => Format::Completions,
+        _ => provider.formats(model)[0],
+    };
     let request = Format::Chat.dialect().decode_request(body.to_string().as_bytes()).unwrap();
     let mut ledger = Ledger::new(Format::Chat);
     let body = translate::encode_request(&request, format, &upstream, &mut ledger);

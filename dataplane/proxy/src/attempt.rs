@@ -11,9 +11,10 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use penstock_config::FailoverReason;
+use penstock_llm::ratelimit::Limits;
 use penstock_llm::simulated::{self, Behaviour, Failure as SimulatedFailure, Plan};
 use penstock_llm::sse::Parser;
-use penstock_llm::{Broken, ErrorKind, FinishReason, Format, Ledger, UpstreamError, Usage};
+use penstock_llm::{Broken, ErrorKind, Event, FinishReason, Format, Ledger, UpstreamError, Usage, collect};
 
 use crate::failure::Failure;
 use crate::health::{Admission, AllRest, Key, RestReason};
@@ -21,6 +22,7 @@ use crate::job::{Ask, Encoded, Job, Rendered, Wire};
 use crate::metrics::{AttemptResult, SkipReason};
 use crate::pump::{Pump, Source, Writer};
 use crate::runtime::{Candidate, Via};
+use crate::unix_time::unix_ms;
 use crate::upstream::SendError;
 
 /// Largest error body that is read.
@@ -31,6 +33,8 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 pub struct Answer {
     pub body: AnswerBody,
     pub ledger: Ledger,
+    /// What the provider says of its limits.
+    pub limits: Limits,
     /// Time spent after the provider's last byte (answers that are not streamed).
     pub overhead: Duration,
 }
@@ -38,7 +42,7 @@ pub struct Answer {
 impl Answer {
     fn whole(rendered: Rendered, overhead: Duration) -> Self {
         let Rendered { bytes, usage, ledger } = rendered;
-        Self { body: AnswerBody::Whole { bytes, usage }, ledger, overhead }
+        Self { body: AnswerBody::Whole { bytes, usage }, ledger, limits: Limits::default(), overhead }
     }
 }
 
@@ -153,10 +157,29 @@ async fn over_http(
 ) -> Result<Answer, Failure> {
     let request = upstream_request(job, target, key, encoded).await?;
     let response = job.route.client.send(request).await.map_err(Failure::from_send)?;
+    let limits = limits_of(response.headers());
+    let answer = read_answer(job, target, encoded, response, is_last).await?;
+    Ok(Answer { limits, ..answer })
+}
+
+fn limits_of(headers: &HeaderMap) -> Limits {
+    Limits::read(|name| headers.get(name)?.to_str().ok(), unix_ms())
+}
+
+async fn read_answer(
+    job: &Job<'_>,
+    target: &Candidate,
+    encoded: &Encoded,
+    response: Response<Incoming>,
+    is_last: bool,
+) -> Result<Answer, Failure> {
     if !response.status().is_success() {
         return Err(error_answer(job, target, encoded.wire, response).await);
     }
-    let (Wire::Generate { format, as_it_is }, true) = (encoded.wire, job.is_stream()) else {
+    if let Wire::Generate { format, collects: true, .. } = encoded.wire {
+        return collected_answer(job, target, format, response).await;
+    }
+    let (Wire::Generate { format, as_it_is, .. }, true) = (encoded.wire, job.is_stream()) else {
         return whole_answer(job, target, encoded.wire, response, is_last).await;
     };
     let is_stream = response
@@ -181,6 +204,43 @@ async fn over_http(
     begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await
 }
 
+/// A stream for a client that wants the answer whole, of a provider that only streams.
+async fn collected_answer(
+    job: &Job<'_>,
+    target: &Candidate,
+    format: Format,
+    response: Response<Incoming>,
+) -> Result<Answer, Failure> {
+    let bytes = read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await?;
+    let read_at = Instant::now();
+    let dialect = format.dialect();
+    let mut frames = dialect.framing().frames(Parser::DEFAULT_LIMIT);
+    let mut decoder = dialect.stream_decoder(&target.upstream());
+    let mut events = Vec::new();
+    let mut read = || -> Result<(), Broken> {
+        frames.push(&bytes);
+        while let Some(frame) = frames.next()? {
+            decoder.push(&frame, &mut events)?;
+        }
+        if let Some(frame) = frames.finish() {
+            decoder.push(&frame, &mut events)?;
+        }
+        decoder.finish(&mut events)
+    };
+    read().map_err(|broken| Failure::broken(&broken))?;
+    if let Some(error) = events.iter().find_map(|event| match event {
+        Event::Error(error) => Some(error.clone()),
+        _ => None,
+    }) {
+        return Err(Failure::from_upstream(error));
+    }
+    let response = collect(events);
+    if response.is_empty() {
+        return Err(Failure::broken(&Broken::Empty));
+    }
+    Ok(Answer::whole(job.render_response(&response), read_at.elapsed()))
+}
+
 /// Only what is named here reaches a provider: never the client's credentials, cookies or addresses.
 async fn upstream_request(
     job: &Job<'_>,
@@ -189,7 +249,8 @@ async fn upstream_request(
     encoded: &Encoded,
 ) -> Result<Request<Full<Bytes>>, Failure> {
     let Encoded { body, ledger: _, wire } = encoded;
-    let uri = target.uri_of(*wire, job.is_stream());
+    let streams = job.is_stream() || matches!(wire, Wire::Generate { collects: true, .. });
+    let uri = target.uri_of(*wire, streams);
     let uri = uri.ok_or_else(|| Failure::internal("the provider has no URL for this call"))?;
     let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = Method::POST;
@@ -197,7 +258,9 @@ async fn upstream_request(
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let accept = match wire {
-        Wire::Generate { format, .. } if job.is_stream() => format.dialect().framing().accept(),
+        Wire::Generate { format, collects, .. } if job.is_stream() || *collects => {
+            format.dialect().framing().accept()
+        }
         _ => "application/json",
     };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -276,6 +339,7 @@ async fn begin(mut pump: Pump, is_last: bool) -> Result<Answer, Failure> {
             return Ok(Answer {
                 ledger: Ledger::new(pump.format()),
                 body: AnswerBody::Stream(Box::new(pump)),
+                limits: Limits::default(),
                 overhead: Duration::ZERO,
             });
         }
@@ -309,7 +373,7 @@ async fn by_simulation(
     if !complete {
         return Err(Failure::broken(&Broken::Cut));
     }
-    let response = penstock_llm::collect::collect(events.into_iter().map(|(_, event)| event));
+    let response = collect(events.into_iter().map(|(_, event)| event));
     let mut ledger = Ledger::new(job.format());
     let bytes = job.format().dialect().encode_response(&response, &job.reply, &mut ledger).into();
     Ok(Answer::whole(Rendered { bytes, usage: response.usage, ledger }, Duration::ZERO))

@@ -1,7 +1,6 @@
 //! What a request asks, and what all attempts at it share: it is decoded once, and encoded for each target.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -9,9 +8,10 @@ use penstock_config::ParameterPolicy;
 use penstock_llm::embed::{self, EmbedFormat, EmbedRequest, EmbedResponse};
 use penstock_llm::envelope::Envelope;
 use penstock_llm::field::Field;
+use penstock_llm::message::Issuer;
 use penstock_llm::provider::Call;
 use penstock_llm::{
-    BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, UpstreamError, Usage, count,
+    BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
     passthrough, translate,
 };
 
@@ -77,10 +77,12 @@ pub struct Encoded {
 /// What goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// A generation in this format; `as_it_is`: the answer is in the client's format and passes unchanged.
+    /// A generation in this format. `as_it_is`: the answer is in the client's format and passes unchanged. `collects`:
+    /// the provider only streams, and the client wants the answer whole.
     Generate {
         format: Format,
         as_it_is: bool,
+        collects: bool,
     },
     Embed {
         format: EmbedFormat,
@@ -191,7 +193,16 @@ impl<'a> Job<'a> {
             return Ok(Encoded { body: Bytes::new(), ledger, wire: Wire::Nothing });
         };
         let same = format == client;
-        let body = if same && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream) {
+        let collects = !self.is_stream()
+            && format == Format::Chat
+            && target.provider.quirks(&target.upstream).stream_only;
+        let body = if collects {
+            let mut request = self.request().map_err(Unsendable::Bad)?.clone();
+            request.stream = true;
+            translate::encode_request(&request, format, &upstream, &mut ledger)
+                .map_err(Unsendable::Refused)?
+                .into()
+        } else if same && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream) {
             match format {
                 // The model and the stream stand in the URL.
                 Format::Gemini => self.original.clone(),
@@ -205,8 +216,11 @@ impl<'a> Job<'a> {
         };
         // An answer that comes as a tool call in place of JSON has to be read.
         let is_emulated = ledger.has(Field::ResponseFormat, Fate::Emulated);
-        let as_it_is = same && !is_emulated;
-        Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is } })
+        // Signatures of Vertex AI must not look like those of AI Studio, whose format this is.
+        let is_foreign =
+            format == Format::Gemini && upstream.issuer().is_some_and(|issuer| issuer != Issuer::Gemini);
+        let as_it_is = same && !is_emulated && !collects && !is_foreign;
+        Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })
     }
 
     fn encode_embedding(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
@@ -280,7 +294,7 @@ impl<'a> Job<'a> {
         let mut ledger = Ledger::new(self.format());
         let upstream = target.upstream();
         let (bytes, usage) = match wire {
-            Wire::Generate { format, as_it_is } => {
+            Wire::Generate { format, as_it_is, collects: _ } => {
                 let response = match format.dialect().decode_response(&bytes, &upstream)? {
                     Ok(response) => response,
                     Err(error) => return Ok(Err(error)),
@@ -312,6 +326,13 @@ impl<'a> Job<'a> {
         Ok(Ok(Rendered { bytes, usage, ledger }))
     }
 
+    /// A provider's collected stream as the client gets it.
+    pub fn render_response(&self, response: &Response) -> Rendered {
+        let mut ledger = Ledger::new(self.format());
+        let bytes = self.format().dialect().encode_response(response, &self.reply, &mut ledger).into();
+        Rendered { bytes, usage: response.usage, ledger }
+    }
+
     fn render_vectors(&self, response: &EmbedResponse, request: &EmbedRequest) -> (Bytes, Usage) {
         (embed::encode_response(response, request, &self.reply).into(), response.usage)
     }
@@ -327,10 +348,5 @@ impl<'a> Job<'a> {
             _ => (count::encode_response(count::estimate(self.request()?)).into(), Usage::default()),
         };
         Ok(Rendered { bytes, usage, ledger })
-    }
-
-    /// How long the provider may stay silent between two pieces.
-    pub fn idle(&self) -> Duration {
-        self.route.idle
     }
 }

@@ -26,6 +26,7 @@ pub mod push;
 mod reply;
 mod runtime;
 mod server;
+mod unix_time;
 mod upstream;
 
 pub use proxy::{InvalidSnapshot, Proxy, Settings};

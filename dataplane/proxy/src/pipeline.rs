@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -32,6 +32,7 @@ use crate::proxy::Proxy;
 use crate::pump::Pump;
 use crate::reply::{self, Body};
 use crate::runtime::{Candidate, Route, Runtime};
+use crate::unix_time::unix_ms;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ROUTE: HeaderName = HeaderName::from_static("x-penstock-route");
@@ -179,7 +180,7 @@ async fn serve(
 ) -> Response<Body> {
     let mut meter = Meter::start(proxy.metrics.clone());
     match find_answer(proxy, ask, said, request, id, &mut meter).await {
-        Ok(found) => deliver(found, meter),
+        Ok(found) => deliver(ask.format(), found, meter),
         Err(exit) => {
             meter.end(exit.outcome);
             refuse(ask.format(), &exit, id)
@@ -499,9 +500,9 @@ fn refuse(format: Format, exit: &Exit, id: &str) -> Response<Body> {
 }
 
 /// The commit point: from here on the client sees this answer and no other.
-fn deliver(found: Found, mut meter: Meter) -> Response<Body> {
+fn deliver(format: Format, found: Found, mut meter: Meter) -> Response<Body> {
     let Found { answer, target, route, attempts, deadline } = found;
-    let Answer { body, ledger, overhead: _ } = answer;
+    let Answer { body, ledger, limits, overhead: _ } = answer;
     let mut response = match body {
         AnswerBody::Whole { bytes, usage } => {
             meter.usage(usage);
@@ -526,6 +527,9 @@ fn deliver(found: Found, mut meter: Meter) -> Response<Body> {
     set(headers, ROUTE, &route.name);
     set(headers, TARGET, &target.label);
     headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+    for (name, value) in limits.write(format, unix_ms()) {
+        set(headers, HeaderName::from_static(name), &value);
+    }
     if !ledger.is_empty() {
         set(headers, TRANSLATION, &ledger.to_string());
     }
@@ -656,5 +660,5 @@ fn bounded(text: &str, limit: usize) -> String {
 }
 
 fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    unix_ms() / 1000
 }

@@ -6,6 +6,7 @@ use kube::ResourceExt;
 use penstock_config as config;
 use penstock_crds::status::reason;
 use penstock_crds::{self as crds, ProviderPool, ProviderPoolSpec};
+use penstock_llm::catalogue::Overrides;
 use penstock_llm::{Format, provider};
 
 use super::wallet::Wallet;
@@ -269,8 +270,13 @@ pub(super) fn type_name(r#type: crds::ProviderType) -> String {
     format!("{:?}", r#type)
 }
 
+/// The key of a provider type in the catalogue.
+pub(super) fn key_of(r#type: crds::ProviderType) -> String {
+    provider::by_name(&type_name(r#type)).map(|provider| provider.key()).unwrap_or_default()
+}
+
 /// The provider's own id for `model`; `None` when it does not serve it.
-pub(super) fn upstream_of(spec: &crds::Provider, model: &str) -> Option<String> {
+pub(super) fn upstream_of(spec: &crds::Provider, model: &str, catalogue: &Overrides) -> Option<String> {
     match &spec.models {
         Some(_) => {
             let listed = listed(spec, model)?;
@@ -278,7 +284,8 @@ pub(super) fn upstream_of(spec: &crds::Provider, model: &str) -> Option<String> 
         }
         None => {
             let known = provider::by_name(&type_name(spec.r#type))?;
-            known.serves(model).then(|| model.to_owned())
+            let serves = known.serves(model) || catalogue.serves(&known.key(), model);
+            serves.then(|| model.to_owned())
         }
     }
 }

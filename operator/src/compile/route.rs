@@ -6,11 +6,12 @@ use kube::ResourceExt;
 use penstock_config as config;
 use penstock_crds::status::reason;
 use penstock_crds::{self as crds, ModelRoute, ModelRouteSpec};
+use penstock_llm::catalogue::{Facts, Overrides};
 
 use super::claims::{Claims, age};
 use super::close::close_names;
 use super::facts;
-use super::pool::{LONGEST, PoolOutcome, listed, type_name, upstream_of};
+use super::pool::{LONGEST, PoolOutcome, key_of, listed, type_name, upstream_of};
 use super::world::namespace_of;
 use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
 
@@ -212,7 +213,7 @@ fn resolve(
     let pool = pools.get(&id).ok_or_else(|| pool_not_found(namespace, path, pool_name, pools))?;
     let candidates = match (pool.spec, &pool.contribution) {
         (Some(spec), usable) => {
-            let serving = candidates(spec, model);
+            let serving = candidates(spec, model, &world.catalogue);
             if serving.is_empty() {
                 return Err(model_not_found(path, pool_name, spec, model));
             }
@@ -231,10 +232,10 @@ fn resolve(
 }
 
 /// Providers of the pool that serve the model, usable or not.
-fn candidates(pool: &crds::ProviderPoolSpec, model: &str) -> Vec<config::Candidate> {
+fn candidates(pool: &crds::ProviderPoolSpec, model: &str, catalogue: &Overrides) -> Vec<config::Candidate> {
     let of_provider = |provider: &crds::Provider| {
-        let upstream = upstream_of(provider, model)?;
-        let facts = candidate_facts(provider, model);
+        let upstream = upstream_of(provider, model, catalogue)?;
+        let facts = candidate_facts(provider, model, &upstream, catalogue);
         Some(config::Candidate { provider: provider.name.clone(), upstream, facts })
     };
     pool.providers.iter().filter_map(of_provider).collect()
@@ -242,10 +243,19 @@ fn candidates(pool: &crds::ProviderPoolSpec, model: &str) -> Vec<config::Candida
 
 /// What is known of the model beyond the proxy's own catalogue. A bad price makes the pool Invalid, so that nothing
 /// asks for it here.
-fn candidate_facts(provider: &crds::Provider, model: &str) -> serde_json::Map<String, serde_json::Value> {
-    let facts = listed(provider, model).and_then(|listed| facts::of_model(listed).ok());
-    match facts.map(|facts| serde_json::to_value(&facts)) {
-        Some(Ok(serde_json::Value::Object(facts))) => facts,
+fn candidate_facts(
+    provider: &crds::Provider,
+    model: &str,
+    upstream: &str,
+    catalogue: &Overrides,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut facts = Facts::default();
+    catalogue.overlay(&key_of(provider.r#type), upstream, &mut facts);
+    if let Some(of_pool) = listed(provider, model).and_then(|listed| facts::of_model(listed).ok()) {
+        facts.overlay(&of_pool);
+    }
+    match serde_json::to_value(&facts) {
+        Ok(serde_json::Value::Object(facts)) => facts,
         _ => serde_json::Map::new(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use penstock_config::{Secret, Snapshot};
 use penstock_crds::{Auth, ModelRoute, ProviderPool};
+use penstock_llm::catalogue::Overrides;
 
 use super::ObjectKey;
 
@@ -21,6 +22,8 @@ pub struct World {
     /// At least those of [`secret_refs`]; one that is not here counts as missing.
     pub secrets: Secrets,
     pub client_auth: ClientAuthSource,
+    /// Facts of models that lie over the built-in catalogue, and under what pools say.
+    pub catalogue: Overrides,
     /// The snapshot compiled before this one; see the module doc.
     pub last_good: Option<Snapshot>,
 }
@@ -33,7 +36,8 @@ impl World {
         secrets: Secrets,
         client_auth: ClientAuthSource,
     ) -> Self {
-        Self { pools, routes, unreadable: Vec::new(), secrets, client_auth, last_good: None }
+        let catalogue = Overrides::default();
+        Self { pools, routes, unreadable: Vec::new(), secrets, client_auth, catalogue, last_good: None }
     }
 }
 

@@ -94,6 +94,22 @@ impl World {
         self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
     }
 
+    /// The same with this `parameterPolicy`.
+    pub fn route_with_policy(&mut self, name: &str, pools: &[&str], policy: &str) {
+        self.route(name, pools, json!({}));
+        let route = self.objects.last_mut().expect("the route");
+        route["spec"]["parameterPolicy"] = json!(policy);
+    }
+
+    /// A route for one model name to the model `m` of one pool.
+    pub fn route_named(&mut self, name: &str, model: &str, pool: &str) {
+        let spec = json!({
+            "models": [{"name": model}],
+            "rules": [{"name": "all", "targets": [{"pool": pool, "model": "m"}]}],
+        });
+        self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
+    }
+
     pub fn text(&self) -> String {
         json!({"apiVersion": "v1", "kind": "List", "items": self.objects}).to_string()
     }
@@ -115,6 +131,14 @@ impl Gateway {
     }
 
     pub fn start_with(world: &World, arguments: &[&str]) -> Self {
+        Self::start_as(world, arguments, &[])
+    }
+
+    pub fn start_with_env(world: &World, env: &[(&str, &str)]) -> Self {
+        Self::start_as(world, &[], env)
+    }
+
+    fn start_as(world: &World, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let manifest = dir.path().join("manifest.yaml");
         std::fs::write(&manifest, world.text()).expect("a manifest");
@@ -122,8 +146,8 @@ impl Gateway {
         all.extend(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
         all.extend(arguments);
         // At debug, so that tests can look for what must not be in a log.
-        let process =
-            Proc::spawn("penstock up", &cargo_bins().penstock, all, [("RUST_LOG", "penstock=debug,warn")]);
+        let env = [("RUST_LOG", "penstock=debug,warn")].into_iter().chain(env.iter().copied());
+        let process = Proc::spawn("penstock up", &cargo_bins().penstock, all, env);
         let url = |part: &str| {
             let line = process.wait_for_line(part, SOON);
             let at = line.find("http://").expect("a URL");

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::price::PriceList;
+
 /// Facts of one model at one provider. Every member is optional: a later source overrides an earlier one member by
 /// member, see [`Facts::overlay`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub struct Facts {
     /// Prompt and answer together, tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u64>,
+    /// Longest prompt, tokens, where the provider limits it apart from the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_input: Option<u64>,
     /// Longest answer, tokens, reasoning included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u64>,
@@ -57,15 +62,70 @@ pub enum Mode {
     Other,
 }
 
-/// Kinds of content, as a set.
+/// Kinds of content, as a set. Written as a list of words: `[text, image]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(from = "Vec<Modality>", into = "Vec<Modality>")]
 pub struct Modalities {
     pub text: bool,
     pub image: bool,
     pub pdf: bool,
     pub audio: bool,
     pub video: bool,
+}
+
+/// A kind of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Modality {
+    Text,
+    Image,
+    Pdf,
+    Audio,
+    Video,
+}
+
+impl Modality {
+    pub const ALL: [Self; 5] = [Self::Text, Self::Image, Self::Pdf, Self::Audio, Self::Video];
+}
+
+impl Modalities {
+    pub fn has(self, kind: Modality) -> bool {
+        match kind {
+            Modality::Text => self.text,
+            Modality::Image => self.image,
+            Modality::Pdf => self.pdf,
+            Modality::Audio => self.audio,
+            Modality::Video => self.video,
+        }
+    }
+}
+
+impl FromIterator<Modality> for Modalities {
+    fn from_iter<I: IntoIterator<Item = Modality>>(kinds: I) -> Self {
+        let mut set = Self::default();
+        for kind in kinds {
+            match kind {
+                Modality::Text => set.text = true,
+                Modality::Image => set.image = true,
+                Modality::Pdf => set.pdf = true,
+                Modality::Audio => set.audio = true,
+                Modality::Video => set.video = true,
+            }
+        }
+        set
+    }
+}
+
+impl From<Vec<Modality>> for Modalities {
+    fn from(kinds: Vec<Modality>) -> Self {
+        kinds.into_iter().collect()
+    }
+}
+
+impl From<Modalities> for Vec<Modality> {
+    fn from(set: Modalities) -> Self {
+        Modality::ALL.into_iter().filter(|kind| set.has(*kind)).collect()
+    }
 }
 
 /// How a model is asked to think.
@@ -100,8 +160,10 @@ pub enum ReasoningStyle {
     Budget,
     /// A word such as `low` or `high`.
     Effort,
-    /// Anthropic's adaptive thinking, with an effort word; a budget is a 400.
+    /// Anthropic's adaptive thinking, with an effort word; a budget is a 400 unless the limits of one are known.
     Adaptive,
+    /// It thinks; how that is steered is not known.
+    Unknown,
 }
 
 /// Which sampling parameters a model takes.
@@ -115,145 +177,12 @@ pub enum Sampling {
     Refused,
 }
 
-/// Prices of a model, by class of token. What is missing is unknown.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct PriceList {
-    #[serde(flatten)]
-    pub base: Prices,
-    /// Prices of long prompts, by ascending threshold; the highest one below the prompt's length counts for the
-    /// whole request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub above: Vec<AboveTokens>,
-    /// Prices of another `service_tier` (`batch`, `flex`, `priority`).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tiers: Vec<TierPrices>,
-}
-
-/// Prices in force above a prompt length.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AboveTokens {
-    /// Prompt tokens.
-    pub tokens: u64,
-    pub prices: Prices,
-}
-
-/// Prices of a service tier.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TierPrices {
-    pub tier: Cow<'static, str>,
-    pub prices: Prices,
-}
-
-/// Prices per class of token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Prices {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<Price>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<Price>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_read: Option<Price>,
-    /// Writing to a cache that lives for five minutes, or for as long as the provider says where it has one kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_write: Option<Price>,
-    /// Writing to a cache that lives for an hour.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_write_1h: Option<Price>,
-    /// Reasoning tokens, where they do not cost what other output does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<Price>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_audio: Option<Price>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_audio: Option<Price>,
-}
-
-/// Millionths of a US dollar per million tokens (a picodollar per token). Written as a decimal of dollars per
-/// million: `"3.00"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Price(pub u64);
-
-/// A price that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a price: write US dollars per million tokens as a decimal, for example \"3.00\"")]
-pub struct BadPrice(pub String);
-
-impl std::str::FromStr for Price {
-    type Err = BadPrice;
-
-    /// Digits, and up to six behind the point.
-    fn from_str(text: &str) -> Result<Self, BadPrice> {
-        let bad = || BadPrice(text.chars().take(40).collect());
-        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || whole.len() > 9 || part.len() > 6 || !digits(whole) || !digits(part) {
-            return Err(bad());
-        }
-        if text.ends_with('.') {
-            return Err(bad());
-        }
-        let whole: u64 = whole.parse().map_err(|_| bad())?;
-        let part: u64 = format!("{part:0<6}").parse().map_err(|_| bad())?;
-        Ok(Self(whole * 1_000_000 + part))
-    }
-}
-
-impl std::fmt::Display for Price {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, part) = (self.0 / 1_000_000, self.0 % 1_000_000);
-        let part = format!("{part:06}");
-        let part = part.trim_end_matches('0');
-        write!(f, "{whole}.{part:0<2}")
-    }
-}
-
-impl Serialize for Price {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Price {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl Prices {
-    /// What `over` knows replaces what is here.
-    pub fn overlay(&mut self, over: &Self) {
-        let Self {
-            input,
-            output,
-            cache_read,
-            cache_write,
-            cache_write_1h,
-            reasoning,
-            input_audio,
-            output_audio,
-        } = over;
-        let put = |old: &mut Option<Price>, new: &Option<Price>| *old = new.or(*old);
-        put(&mut self.input, input);
-        put(&mut self.output, output);
-        put(&mut self.cache_read, cache_read);
-        put(&mut self.cache_write, cache_write);
-        put(&mut self.cache_write_1h, cache_write_1h);
-        put(&mut self.reasoning, reasoning);
-        put(&mut self.input_audio, input_audio);
-        put(&mut self.output_audio, output_audio);
-    }
-}
-
 impl Facts {
     /// Nothing is known.
     pub const UNKNOWN: Self = Self {
         mode: None,
         context_window: None,
+        max_input: None,
         max_output: None,
         input: None,
         output: None,
@@ -268,8 +197,7 @@ impl Facts {
         deprecated: None,
     };
 
-    /// What `over` knows replaces what is here. A price list with a base price replaces thresholds and tiers too:
-    /// someone's own price holds for every prompt.
+    /// What `over` knows replaces what is here, prices as [`PriceList::overlay`] says.
     pub fn overlay(&mut self, over: &Self) {
         fn put<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
             if new.is_some() {
@@ -279,6 +207,7 @@ impl Facts {
         let Self {
             mode,
             context_window,
+            max_input,
             max_output,
             input,
             output,
@@ -294,6 +223,7 @@ impl Facts {
         } = over;
         put(&mut self.mode, mode);
         put(&mut self.context_window, context_window);
+        put(&mut self.max_input, max_input);
         put(&mut self.max_output, max_output);
         put(&mut self.input, input);
         put(&mut self.output, output);
@@ -306,10 +236,7 @@ impl Facts {
         put(&mut self.sampling, sampling);
         put(&mut self.deprecated, deprecated);
         if let Some(price) = price {
-            let list = self.price.get_or_insert_default();
-            list.base.overlay(&price.base);
-            list.above.clone_from(&price.above);
-            list.tiers.clone_from(&price.tiers);
+            self.price.get_or_insert_default().overlay(price);
         }
     }
 
@@ -321,24 +248,8 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Price, Prices};
     use super::*;
-
-    #[test]
-    fn prices_read_and_write() {
-        for (text, price, written) in [
-            ("3", 3_000_000, "3.00"),
-            ("3.00", 3_000_000, "3.00"),
-            ("0.075", 75_000, "0.075"),
-            ("0.000001", 1, "0.000001"),
-            ("0", 0, "0.00"),
-        ] {
-            assert_eq!(text.parse(), Ok(Price(price)), "{text}");
-            assert_eq!(Price(price).to_string(), written);
-        }
-        for bad in ["", ".5", "1.", "-1", "1e3", "1.0000001", "$3", "1,5", "12345678901"] {
-            assert_eq!(bad.parse::<Price>(), Err(BadPrice(bad.into())), "{bad}");
-        }
-    }
 
     #[test]
     fn an_overlay_replaces_what_it_knows() {
@@ -352,9 +263,10 @@ mod tests {
 
     #[test]
     fn facts_travel_as_json() {
-        let text = r#"{"contextWindow":200000,"price":{"input":"3.00","above":[{"tokens":200000,"prices":{"input":"6.00"}}]},"reasoning":{"style":"budget","minBudget":1024}}"#;
+        let text = r#"{"contextWindow":200000,"price":{"input":"3.00","above":[{"tokens":200000,"prices":{"input":"6.00"}}]},"input":["text","pdf"],"reasoning":{"style":"budget","minBudget":1024}}"#;
         let facts: Facts = serde_json::from_str(text).unwrap();
         assert_eq!(facts.price.as_ref().unwrap().base.input, Some(Price(3_000_000)));
+        assert_eq!(facts.input, Some(Modalities { text: true, pdf: true, ..Modalities::default() }));
         let again: Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
         assert_eq!(facts, again);
         assert!(serde_json::from_str::<Facts>(r#"{"contextWidow":1}"#).is_err());

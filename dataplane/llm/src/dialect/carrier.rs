@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::message::{Issuer, ReasoningBlock, Signature};
+use crate::message::{Issuer, Part, PartBody, ReasoningBlock, Signature};
 
 const TAG: &str = "penstock:";
 /// Between a call's own id and what rides on it. Letters, digits and `_` alone, as every provider takes them.
@@ -77,6 +77,23 @@ pub(super) fn dismount(id: &str) -> (&str, Option<Rider>) {
         // Not ours after all.
         None => (id, None),
     }
+}
+
+/// Takes what rides on the calls of one message off their ids. Signatures that a call had no other carrier for go to
+/// the call; blocks of reasoning are given back.
+pub(super) fn dismount_calls(parts: &mut [Part]) -> Vec<ReasoningBlock> {
+    let mut blocks = Vec::new();
+    for part in parts {
+        let PartBody::ToolCall(call) = &mut part.body else { continue };
+        let (id, rider) = dismount(&call.id);
+        let Some(rider) = rider else { continue };
+        call.id = id.to_owned();
+        call.signature = call.signature.take().or(rider.call);
+        if blocks.is_empty() {
+            blocks = rider.blocks;
+        }
+    }
+    blocks
 }
 
 fn read_rider(load: &str) -> Option<Rider> {

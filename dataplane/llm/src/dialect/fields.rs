@@ -80,6 +80,12 @@ impl Fields {
         value.map(|value| value.as_u64().ok_or_else(|| self.wrong(name, "a whole number"))).transpose()
     }
 
+    /// A whole number, negative ones too.
+    pub fn integer(&mut self, name: &str) -> Result<Option<i64>, BadRequest> {
+        let value = self.take(name);
+        value.map(|value| value.as_i64().ok_or_else(|| self.wrong(name, "a whole number"))).transpose()
+    }
+
     /// A list, each item with its path.
     pub fn list(&mut self, name: &str) -> Result<Option<Vec<(String, Value)>>, BadRequest> {
         match self.take(name) {

@@ -1,18 +1,26 @@
 //! A dialect is one wire format, in both directions.
 
+mod annotate;
+mod call_ids;
 mod carrier;
 pub mod chat;
 mod cohere;
 mod completions;
 mod converse;
+mod effort;
 mod extras;
 mod failure;
 mod fields;
-mod gemini;
+pub mod gemini;
+mod ids;
+mod instructions;
+mod json_answer;
 mod media;
 mod messages;
 mod ollama;
-mod responses;
+mod openai_shared;
+pub(crate) mod responses;
+mod wait;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +136,13 @@ pub struct Reply {
 pub trait Dialect: Send + Sync {
     /// Reads a client's request. Unknown fields go to [`Request::extra`].
     fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest>;
+
+    /// May a request that this format's decoder read go to a provider of another format? Refuses what no other format can
+    /// take, and notes what the change of format does by itself.
+    fn leave(&self, request: &Request, to: Format, ledger: &mut Ledger) -> Result<(), Refused> {
+        let _ = (request, to, ledger);
+        Ok(())
+    }
 
     /// Writes a request for a provider; every loss goes to the ledger.
     fn encode_request(

@@ -44,6 +44,11 @@ impl Provider for AzureOpenAI {
         Some(EmbedFormat::OpenAI)
     }
 
+    /// Deployments have names of their own.
+    fn serves(&self, _model: &str) -> bool {
+        false
+    }
+
     /// The endpoint is the resource's; one that a person copied with `/openai` or `/openai/v1` is tolerated.
     fn url(&self, site: &Site<'_>, model: &str, format: Format, call: Call) -> Option<String> {
         let base = site.endpoint.trim_end_matches('/');

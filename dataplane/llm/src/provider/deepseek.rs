@@ -40,6 +40,7 @@ static QUIRKS: Quirks = Quirks {
     json: Json::Object,
     reasoning: ReasoningControl::ThinkingType,
     thinking_efforts: &["low", "high", "max"],
+    needs_reasoning_history: true,
     forced_choice_with_reasoning: false,
     text_lists: false,
     takes_audio: false,

@@ -5,13 +5,16 @@
 
 mod anthropic;
 mod azure_openai;
+pub(crate) mod bedrock;
 mod bytedance;
 mod cerebras;
 mod cloudflare_workers_ai;
+mod cohere;
 mod databricks;
 mod deepinfra;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod groq;
 mod huggingface;
 mod meta_llama;
@@ -21,6 +24,7 @@ mod moonshot;
 mod nebius;
 mod novita;
 mod nvidia_nim;
+mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
@@ -31,6 +35,7 @@ mod simulated;
 mod snowflake;
 mod together;
 mod vendor;
+mod vertexai;
 mod watsonx;
 mod xai;
 mod zhipu;
@@ -41,9 +46,10 @@ use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
 pub use crate::dialect::chat::quirks::{CallIds, Json, Quirks, ReasoningControl};
+pub use crate::dialect::gemini::quirks::GeminiQuirks;
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
-use crate::{Format, UpstreamError};
+use crate::{Format, UpstreamError, catalogue};
 
 /// Where a provider's API is, as a pool says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,8 +151,8 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Is this a model of the provider's own? Used where a pool lists no models.
-    fn serves(&self, _model: &str) -> bool {
-        false
+    fn serves(&self, model: &str) -> bool {
+        catalogue::serves(&self.key(), model)
     }
 
     /// What an answer with an error status means. The default asks the dialect.
@@ -157,6 +163,11 @@ pub trait Provider: Debug + Send + Sync {
     /// How it departs from OpenAI's chat format, where it speaks that.
     fn quirks(&self, _model: &str) -> &'static Quirks {
         &Quirks::OPENAI
+    }
+
+    /// How it departs from Google's format, where it speaks that.
+    fn gemini_quirks(&self, _model: &str) -> GeminiQuirks {
+        GeminiQuirks::AI_STUDIO
     }
 
     /// Whose signatures this model writes and reads; `None` where it has none.
@@ -197,13 +208,16 @@ mod tests;
 pub static REGISTRY: &[&dyn Provider] = &[
     &anthropic::Anthropic,
     &azure_openai::AzureOpenAI,
+    &bedrock::Bedrock,
     &bytedance::BYTEDANCE,
     &cerebras::CEREBRAS,
     &cloudflare_workers_ai::CLOUDFLARE_WORKERS_AI,
+    &cohere::Cohere,
     &databricks::DATABRICKS,
     &deepinfra::DEEPINFRA,
     &deepseek::DEEPSEEK,
     &fireworks::FIREWORKS,
+    &gemini::Gemini,
     &groq::GROQ,
     &huggingface::HUGGINGFACE,
     &meta_llama::META_LLAMA,
@@ -213,6 +227,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &nebius::NEBIUS,
     &novita::NOVITA,
     &nvidia_nim::NVIDIA_NIM,
+    &ollama::Ollama,
     &openai::OPENAI,
     &openai_compatible::OPENAI_COMPATIBLE,
     &openrouter::OPENROUTER,
@@ -222,6 +237,7 @@ pub static REGISTRY: &[&dyn Provider] = &[
     &simulated::Simulated,
     &snowflake::SNOWFLAKE,
     &together::TOGETHER,
+    &vertexai::VertexAI,
     &watsonx::Watsonx,
     &xai::XAI,
     &zhipu::ZHIPU,

@@ -78,6 +78,7 @@ static THINKING: Quirks = Quirks {
     ],
     fixed_sampling: true,
     reasoning: ReasoningControl::ThinkingType,
+    needs_reasoning_history: true,
     ..GENERATION
 };
 

@@ -57,7 +57,7 @@ impl Models {
         }
         Self {
             talk,
-            o_series: with(&["low", "medium", "high"], reason),
+            o_series: Quirks { parallel_switch: false, ..with(&["low", "medium", "high"], reason) },
             gpt_5: with(&["minimal", "low", "medium", "high"], reason),
             gpt_5_1: with(&["none", "low", "medium", "high"], reason),
             later: with(&["none", "low", "medium", "high", "xhigh"], reason),

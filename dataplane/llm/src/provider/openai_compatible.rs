@@ -1,5 +1,6 @@
 //! Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, TGI, ...
 
+use super::Quirks;
 use super::vendor::{Base, Vendor};
 use crate::Format;
 
@@ -11,5 +12,11 @@ pub static OPENAI_COMPATIBLE: Vendor = Vendor {
     base: Base::Given { path: "/v1" },
     formats: |_| &[Format::Chat, Format::Completions],
     embeddings: true,
+    quirks: |_| &QUIRKS,
     ..Vendor::CHAT
 };
+
+/// It may be a gateway, which fetches files, and hands markers of the cache and reasoning state on; other servers pass
+/// them over.
+static QUIRKS: Quirks =
+    Quirks { cache_control: true, file_urls: true, opaque_history: true, ..Quirks::COMPATIBLE };

@@ -28,7 +28,10 @@ static QUIRKS: Quirks = Quirks {
     refuses: &["n", "store"],
     reasoning: ReasoningControl::ReasoningObject,
     reasoning_member: "reasoning",
+    opaque_history: true,
     // <https://openrouter.ai/docs/features/prompt-caching>
     cache_control: true,
+    // <https://openrouter.ai/docs/features/multimodal/pdfs>
+    file_urls: true,
     ..Quirks::COMPATIBLE
 };

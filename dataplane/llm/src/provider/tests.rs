@@ -40,6 +40,7 @@ fn names_that_opentelemetry_knows() {
     for (name, otel) in [
         ("OpenAI", "openai"),
         ("Anthropic", "anthropic"),
+        ("Cohere", "cohere"),
         ("AzureOpenAI", "azure.ai.openai"),
         ("Watsonx", "ibm.watsonx.ai"),
         ("Perplexity", "perplexity"),
@@ -47,6 +48,8 @@ fn names_that_opentelemetry_knows() {
         ("DeepSeek", "deepseek"),
         ("Groq", "groq"),
         ("Mistral", "mistral_ai"),
+        ("Gemini", "gcp.gemini"),
+        ("VertexAI", "gcp.vertex_ai"),
     ] {
         assert_eq!(provider(name).otel_name(), otel);
     }
@@ -57,6 +60,8 @@ const STREAM: (Format, Call) = (Format::Chat, Call::Generate { stream: true });
 const RESPONSES: (Format, Call) = (Format::Responses, Call::Generate { stream: false });
 const COMPLETIONS: (Format, Call) = (Format::Completions, Call::Generate { stream: false });
 const MESSAGES: (Format, Call) = (Format::Messages, Call::Generate { stream: true });
+const COHERE: (Format, Call) = (Format::Cohere, Call::Generate { stream: true });
+const OLLAMA: (Format, Call) = (Format::Ollama, Call::Generate { stream: true });
 const COUNT: (Format, Call) = (Format::Messages, Call::CountTokens);
 const EMBED: (Format, Call) = (Format::Chat, Call::Embed);
 
@@ -75,6 +80,8 @@ fn urls_of_the_vendors() {
         ("CloudflareWorkersAI", "m", CHAT, "https://api.cloudflare.com/client/v4/accounts/p1/ai/v1/chat/completions"),
         ("CloudflareWorkersAI", "@cf/openai/gpt-oss-120b", RESPONSES, "https://api.cloudflare.com/client/v4/accounts/p1/ai/v1/responses"),
         ("CloudflareWorkersAI", "m", EMBED, "https://api.cloudflare.com/client/v4/accounts/p1/ai/v1/embeddings"),
+        ("Cohere", "m", COHERE, "https://api.cohere.com/v2/chat"),
+        ("Cohere", "m", EMBED, "https://api.cohere.com/v2/embed"),
         ("DeepInfra", "m", CHAT, "https://api.deepinfra.com/v1/openai/chat/completions"),
         ("DeepInfra", "m", COMPLETIONS, "https://api.deepinfra.com/v1/openai/completions"),
         ("DeepInfra", "m", EMBED, "https://api.deepinfra.com/v1/openai/embeddings"),
@@ -153,6 +160,11 @@ fn urls_of_given_endpoints() {
         ("OpenAICompatible", "https://x.example/beta", "m", None, COMPLETIONS, "https://x.example/beta/completions"),
         ("Anthropic", "https://api.anthropic.com/v1/", "m", None, MESSAGES, "https://api.anthropic.com/v1/messages"),
         ("Anthropic", "https://x.example/anthropic", "m", None, MESSAGES, "https://x.example/anthropic/v1/messages"),
+        ("Cohere", "https://proxy.example/cohere/v2/", "m", None, COHERE, "https://proxy.example/cohere/v2/chat"),
+        ("Cohere", "https://proxy.example/v1", "m", None, EMBED, "https://proxy.example/v2/embed"),
+        ("Ollama", "http://ollama:11434", "m", None, OLLAMA, "http://ollama:11434/api/chat"),
+        ("Ollama", "http://ollama:11434/v1/", "m", None, OLLAMA, "http://ollama:11434/api/chat"),
+        ("Ollama", "https://ollama.com/api", "m", None, EMBED, "https://ollama.com/api/embed"),
         ("AzureOpenAI", "https://r.openai.azure.com", "d 1", None, CHAT, "https://r.openai.azure.com/openai/v1/chat/completions"),
         ("AzureOpenAI", "https://r.openai.azure.com/openai/v1/", "d", Some("v1"), CHAT, "https://r.openai.azure.com/openai/v1/chat/completions"),
         ("AzureOpenAI", "https://r.openai.azure.com/", "d 1", Some("2024-10-21"), CHAT, "https://r.openai.azure.com/openai/deployments/d%201/chat/completions?api-version=2024-10-21"),
@@ -240,10 +252,27 @@ fn own_models() {
         ("Anthropic", "claude-opus-4-1", true),
         ("Anthropic", "gpt-4o", false),
         ("OpenAICompatible", "gpt-4o", false),
+        ("Bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", true),
+        ("Bedrock", "amazon.nova-lite-v1:0", true),
+        ("Bedrock", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123", true),
+        ("Bedrock", "claude-sonnet-4-5", false),
+        ("Bedrock", "gpt-4.1", false),
         ("AzureOpenAI", "gpt-4o", false),
+        ("Cohere", "command-a-03-2025", true),
+        ("Cohere", "embed-v4.0", true),
+        ("Cohere", "llama3.1:8b", false),
+        ("Ollama", "llama3.1:8b", false),
         ("Mistral", "codestral-latest", true),
         ("Zhipu", "glm-4.6", true),
-        ("Groq", "openai/gpt-oss-120b", false),
+        ("Gemini", "gemini-2.5-pro", true),
+        ("Gemini", "gemini-9.9-pro", true),
+        ("Gemini", "gpt-4o", false),
+        ("VertexAI", "gemini-3-pro-preview", true),
+        ("VertexAI", "gemini-9.9-pro", true),
+        ("VertexAI", "claude-opus-4-1", true),
+        ("VertexAI", "text-embedding-005", true),
+        ("VertexAI", "gpt-4o", false),
+        ("Groq", "openai/gpt-oss-120b", true),
         ("CloudflareWorkersAI", "@cf/meta/llama-3.1-8b-instruct", true),
     ] {
         assert_eq!(provider(name).serves(model), serves, "{name} {model}");

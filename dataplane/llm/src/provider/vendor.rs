@@ -178,6 +178,7 @@ impl Provider for Vendor {
 
     fn serves(&self, model: &str) -> bool {
         self.own_models.iter().any(|own| model.starts_with(own))
+            || crate::catalogue::serves(&self.key(), model)
     }
 
     fn classify(&self, format: Format, status: u16, body: &[u8]) -> UpstreamError {

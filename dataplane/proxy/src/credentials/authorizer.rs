@@ -103,6 +103,7 @@ fn from_secret(scheme: &Scheme, secret: &str, surroundings: &Arc<Surroundings>) 
             }
         },
         Scheme::IbmIam { endpoint } => {
+            let endpoint = endpoint.clone().or_else(|| surroundings.variable(ibm::ENDPOINT_VARIABLE));
             (minted(scheme, ibm::ApiKey::new(endpoint.as_deref(), secret), surroundings), None)
         }
         Scheme::AzureEntra => {

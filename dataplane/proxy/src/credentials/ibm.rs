@@ -18,6 +18,9 @@ static IAM: Endpoint = Endpoint {
     unreachable: "check that the pod may reach it",
 };
 
+/// Another IAM for the whole proxy, with its path: a private endpoint of the account's.
+pub const ENDPOINT_VARIABLE: &str = "PENSTOCK_IBM_IAM_ENDPOINT";
+
 const URL: &str = "https://iam.cloud.ibm.com/identity/token";
 
 /// An API key that is exchanged for tokens.

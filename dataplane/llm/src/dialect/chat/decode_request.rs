@@ -2,15 +2,12 @@
 
 use serde_json::Value;
 
-use crate::dialect::fields::{Fields, take_own, with_paths, wrong};
-use crate::dialect::{Format, media};
+use crate::dialect::Format;
+use crate::dialect::fields::{Fields, take_own, wrong};
 use crate::error::BadRequest;
-use crate::message::{
-    Message, Part, PartBody, Reasoning, ReasoningBlock, Request, ResponseFormat, Role, Tool, ToolCall,
-    ToolChoice,
-};
+use crate::message::{Reasoning, Request, ResponseFormat, Tool, ToolChoice};
 
-use super::reasoning;
+use super::decode_message::message;
 
 type Decoded<T> = Result<T, BadRequest>;
 
@@ -32,14 +29,12 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
     request.parallel_tool_calls = fields.bool("parallel_tool_calls")?;
     let older = fields.count("max_tokens")?;
     request.max_tokens = fields.count("max_completion_tokens")?.or(older);
-    request.temperature = fields.number("temperature")?;
-    request.top_p = fields.number("top_p")?;
-    request.stop = stop(&mut fields)?;
     request.user = fields.string("user")?;
-    request.reasoning = fields.string("reasoning_effort")?.map(|effort| match effort.as_str() {
-        "none" => Reasoning::Off,
-        _ => Reasoning::Effort(effort),
-    });
+    request.service_tier = fields.string("service_tier")?;
+    request.verbosity = fields.string("verbosity")?;
+    request.metadata = fields.object("metadata")?.map(Fields::rest);
+    sampling(&mut fields, &mut request)?;
+    request.reasoning = reasoning(&mut fields)?;
     request.response_format = response_format(&mut fields)?;
     if let Some(mut options) = fields.object("stream_options")? {
         request.include_usage = options.bool("include_usage")?.unwrap_or(false);
@@ -52,147 +47,66 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
     Ok(request)
 }
 
-fn message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
-    let role = fields.required_string("role")?;
-    let content_path = fields.path("content");
-    let mut parts = content(fields.take("content"), &content_path)?;
-    let message = match role.as_str() {
-        "system" | "developer" => {
-            let mut rest = fields.rest();
-            if let Some(first) = parts.first_mut() {
-                first.extra.append(&mut rest);
-            }
-            request.system.append(&mut parts);
-            return Ok(());
-        }
-        "user" => Message { name: fields.string("name")?, ..Message::new(Role::User, parts) },
-        "assistant" => assistant(&mut fields, parts)?,
-        "tool" => {
-            let id = fields.required_string("tool_call_id")?;
-            let result = PartBody::ToolResult { id, parts, is_error: false };
-            Message { name: fields.string("name")?, ..Message::new(Role::User, vec![result.into()]) }
-        }
-        // What tools were before they had ids: the name stands for the id.
-        "function" => {
-            let id = fields.required_string("name")?;
-            Message::new(Role::User, vec![PartBody::ToolResult { id, parts, is_error: false }.into()])
-        }
-        _ => return Err(fields.wrong("role", "one of system, developer, user, assistant, tool")),
-    };
-    request.messages.push(Message { extra: fields.rest(), ..message });
+fn sampling(fields: &mut Fields, request: &mut Request) -> Decoded<()> {
+    request.temperature = fields.number("temperature")?;
+    request.top_p = fields.number("top_p")?;
+    // vLLM's -1 means all tokens; nobody else knows it.
+    if fields.get("top_k").and_then(Value::as_i64).is_none_or(|top_k| top_k >= 0) {
+        request.top_k = fields.count("top_k")?;
+    }
+    request.stop = stop(fields)?;
+    request.n = fields.count("n")?;
+    request.seed = fields.integer("seed")?;
+    request.presence_penalty = fields.number("presence_penalty")?;
+    request.frequency_penalty = fields.number("frequency_penalty")?;
+    request.logit_bias = fields.object("logit_bias")?.map(|biases| biases.rest().into());
+    request.logprobs = fields.bool("logprobs")?;
+    request.top_logprobs = fields.count("top_logprobs")?;
     Ok(())
 }
 
-fn assistant(fields: &mut Fields, mut content: Vec<Part>) -> Decoded<Message> {
-    let mut parts = reasoning_parts(fields)?;
-    parts.append(&mut content);
-    if let Some(refusal) = fields.string("refusal")? {
-        parts.push(PartBody::Refusal(refusal).into());
-    }
-    for (path, value) in fields.list("tool_calls")?.unwrap_or_default() {
-        parts.push(tool_call(Fields::of(value, path)?)?);
-    }
-    if let Some(mut call) = fields.object("function_call")? {
-        let name = call.required_string("name")?;
-        let arguments = call.string("arguments")?.unwrap_or_default();
-        parts
-            .push(PartBody::ToolCall(ToolCall { id: name.clone(), name, arguments, signature: None }).into());
-    }
-    Ok(Message { name: fields.string("name")?, ..Message::new(Role::Assistant, parts) })
-}
-
-/// The carrier of an earlier answer, see [`reasoning`]; where there is none, or another gateway's, the plain text.
-fn reasoning_parts(fields: &mut Fields) -> Decoded<Vec<Part>> {
-    let path = fields.path("reasoning_content");
-    let blocks = fields.get("reasoning_details").and_then(reasoning::read_details);
-    let text = match fields.take("reasoning_content") {
-        None => None,
-        Some(Value::String(text)) => Some(text),
-        Some(_) => return Err(wrong(path, "a string")),
+/// How much to think. OpenAI has one word for it, other servers have their own members. Those stay where they are: a
+/// server of which nothing is known gets them as they came.
+fn reasoning(fields: &mut Fields) -> Decoded<Option<Reasoning>> {
+    let effort = fields.string("reasoning_effort")?;
+    let from_word = |word: &str| match word {
+        "none" => Reasoning::Off,
+        _ => Reasoning::Effort(word.to_owned()),
     };
-    let blocks = match (blocks, text) {
-        (Some(blocks), _) => {
-            fields.take("reasoning_details");
-            blocks
+    // Anthropic's, and the same member with less in it: DeepSeek, Zhipu, Moonshot, ByteDance.
+    let thinking = fields.get("thinking").and_then(|thinking| {
+        Some(match thinking.get("type")?.as_str()? {
+            "disabled" => Reasoning::Off,
+            "adaptive" | "auto" => Reasoning::Adaptive(effort.clone()),
+            "enabled" => match thinking.get("budget_tokens").and_then(Value::as_u64) {
+                Some(tokens) => Reasoning::Budget(tokens),
+                None => Reasoning::On,
+            },
+            _ => return None,
+        })
+    });
+    // OpenRouter's.
+    let object = fields.get("reasoning").and_then(|reasoning| {
+        if let Some(word) = reasoning.get("effort").and_then(Value::as_str) {
+            return Some(from_word(word));
         }
-        (None, Some(text)) if !text.is_empty() => vec![ReasoningBlock::Thinking { text, signature: None }],
-        (None, _) => Vec::new(),
-    };
-    Ok(blocks.into_iter().map(|block| PartBody::Reasoning(block).into()).collect())
-}
-
-fn tool_call(mut fields: Fields) -> Decoded<Part> {
-    if fields.get("function").is_none() {
-        // A custom tool's call: free text, which no other format has.
-        return Ok(PartBody::Opaque { format: Format::Chat, value: fields.rest().into() }.into());
-    }
-    let id = fields.required_string("id")?;
-    let mut function = fields.object("function")?.ok_or_else(|| fields.missing("function"))?;
-    let name = function.required_string("name")?;
-    let arguments = function.string("arguments")?.unwrap_or_default();
-    fields.take("type");
-    let part = Part::from(PartBody::ToolCall(ToolCall { id, name, arguments, signature: None }));
-    Ok(Part { extra: fields.rest(), ..part })
-}
-
-fn content(value: Option<Value>, path: &str) -> Decoded<Vec<Part>> {
-    match value {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![Part::text(text)]),
-        Some(Value::Array(items)) => {
-            with_paths(path, items).into_iter().map(|(path, item)| part(Fields::of(item, path)?)).collect()
+        if let Some(tokens) = reasoning.get("max_tokens").and_then(Value::as_u64) {
+            return Some(Reasoning::Budget(tokens));
         }
-        Some(_) => Err(wrong(path.to_owned(), "a string or a list")),
-    }
-}
-
-fn part(mut fields: Fields) -> Decoded<Part> {
-    let kind = fields.required_string("type")?;
-    let body = match kind.as_str() {
-        "text" => PartBody::Text(fields.required_string("text")?),
-        "refusal" => PartBody::Refusal(fields.required_string("refusal")?),
-        "image_url" => PartBody::Image(image(&mut fields)?),
-        "file" => match document(&fields) {
-            Some(document) => {
-                fields.take("file");
-                document
-            }
-            None => return Ok(opaque(kind, fields)),
-        },
-        _ => return Ok(opaque(kind, fields)),
+        Some(if reasoning.get("enabled")?.as_bool()? { Reasoning::On } else { Reasoning::Off })
+    });
+    // Qwen's.
+    let budget = fields.get("thinking_budget").and_then(Value::as_u64).map(Reasoning::Budget);
+    let switch = match fields.get("enable_thinking").and_then(Value::as_bool) {
+        Some(true) => budget.or(Some(Reasoning::On)),
+        Some(false) => Some(Reasoning::Off),
+        None => budget,
     };
-    let cache_control = fields.take("cache_control");
-    Ok(Part { body, cache_control, extra: fields.rest() })
-}
-
-fn opaque(kind: String, mut fields: Fields) -> Part {
-    fields.keep("type", kind.into());
-    PartBody::Opaque { format: Format::Chat, value: fields.rest().into() }.into()
-}
-
-fn image(fields: &mut Fields) -> Decoded<crate::message::Media> {
-    // Some servers and clients write the URL without the object around it.
-    if let Some(Value::String(url)) = fields.get("image_url") {
-        let url = url.clone();
-        fields.take("image_url");
-        return Ok(media::from_url(url, None));
-    }
-    let mut image = fields.object("image_url")?.ok_or_else(|| fields.missing("image_url"))?;
-    let url = image.required_string("url")?;
-    Ok(media::from_url(url, image.string("detail")?))
-}
-
-/// A file whose bytes are here; one by id is only its provider's.
-fn document(fields: &Fields) -> Option<PartBody> {
-    let file = fields.get("file")?;
-    let (media_type, data) = media::split(file.get("file_data")?.as_str()?)?;
-    let media = crate::message::Media::Base64 {
-        media_type: media_type.to_owned(),
-        data: data.to_owned(),
-        detail: None,
-    };
-    let name = file.get("filename").and_then(Value::as_str).map(str::to_owned);
-    Some(PartBody::Document { media, name })
+    Ok(match (thinking, effort) {
+        (Some(decided @ (Reasoning::Off | Reasoning::Adaptive(_))), _) => Some(decided),
+        (_, Some(effort)) => Some(from_word(&effort)),
+        (thinking, None) => object.or(thinking).or(switch),
+    })
 }
 
 fn tool(mut fields: Fields) -> Decoded<Tool> {
@@ -202,15 +116,7 @@ fn tool(mut fields: Fields) -> Decoded<Tool> {
         None if fields.get("function").is_some() => "function".to_owned(),
         None => return Err(fields.missing("type")),
     };
-    let mut tool = Tool {
-        name: String::new(),
-        description: None,
-        parameters: None,
-        strict: None,
-        cache_control: None,
-        opaque: None,
-        extra: serde_json::Map::new(),
-    };
+    let mut tool = Tool::default();
     if kind != "function" {
         fields.keep("type", kind.into());
         tool.opaque = Some(fields.rest().into());
@@ -224,13 +130,21 @@ fn tool(mut fields: Fields) -> Decoded<Tool> {
     }
     tool.strict = function.bool("strict")?;
     tool.cache_control = fields.take("cache_control");
-    tool.extra = function.rest();
+    if !function.is_empty() {
+        fields.keep("function", function.rest().into());
+    }
+    tool.extra = fields.rest();
     Ok(tool)
 }
 
 fn tool_choice(fields: &mut Fields) -> Decoded<Option<ToolChoice>> {
     let path = fields.path("tool_choice");
-    let named = |value: &Value| value.get("function")?.get("name")?.as_str().map(str::to_owned);
+    let named = |value: &Value| {
+        // Anthropic's spelling, which xAI takes too.
+        let is_tool = value.get("type").is_some_and(|kind| kind == "tool");
+        let holder = if is_tool { value } else { value.get("function")? };
+        holder.get("name")?.as_str().map(str::to_owned)
+    };
     Ok(match fields.take("tool_choice") {
         None => None,
         Some(Value::String(word)) => match word.as_str() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::error::ClientError;
 
-pub(super) fn write(error: &ClientError) -> Value {
+pub(in crate::dialect) fn write(error: &ClientError) -> Value {
     let ClientError { status, code, param, message } = error;
     json!({"error": {"message": message, "type": class(*status), "param": param, "code": code}})
 }
@@ -20,7 +20,7 @@ fn class(status: u16) -> &'static str {
     }
 }
 
-pub(super) fn write_models(ids: &[&str], created: u64) -> Value {
+pub(in crate::dialect) fn write_models(ids: &[&str], created: u64) -> Value {
     let model = |id: &&str| json!({"id": id, "object": "model", "created": created, "owned_by": "penstock"});
     json!({"object": "list", "data": ids.iter().map(model).collect::<Vec<_>>()})
 }

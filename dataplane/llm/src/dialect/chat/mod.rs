@@ -3,15 +3,20 @@
 //! Sources: OpenAI's OpenAPI document and official SDKs; for what other servers make of the format, their
 //! documentation and recorded answers.
 
+mod annotations;
+mod decode_message;
 mod decode_request;
+mod decode_response;
 mod encode_request;
-mod error;
+mod encode_response;
+pub(super) mod error;
 pub mod quirks;
 mod reasoning;
-mod response;
+mod signatures;
+mod stream_calls;
 mod stream_decoder;
 mod stream_encoder;
-mod usage;
+pub(super) mod usage;
 
 use crate::dialect::failure::Report;
 use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};
@@ -42,11 +47,11 @@ impl Dialect for Chat {
         body: &[u8],
         upstream: &Upstream<'_>,
     ) -> Result<Result<Response, UpstreamError>, Broken> {
-        response::decode(body, upstream.issuer())
+        decode_response::decode(body, upstream.issuer())
     }
 
     fn encode_response(&self, response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
-        response::encode(response, reply, ledger)
+        encode_response::encode(response, reply, ledger)
     }
 
     fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
@@ -65,6 +70,9 @@ impl Dialect for Chat {
         error::write_models(ids, created).to_string().into_bytes()
     }
 }
+
+/// OpenAI's greatest `n`.
+const MAX_CHOICES: usize = 128;
 
 /// Some servers end an answer with a reason that is no end but a failure.
 fn read_finish(word: &str) -> Result<FinishReason, UpstreamError> {
@@ -97,10 +105,4 @@ fn write_finish(reason: &FinishReason) -> &str {
 /// The id of an answer for a client.
 fn answer_id(own: Option<&str>, reply: &Reply) -> String {
     own.map_or_else(|| format!("chatcmpl-{}", reply.request_id), str::to_owned)
-}
-
-/// An id for a tool call that came without one; the answer's own makes it differ from call to call.
-fn made_call_id(answer: Option<&str>, index: usize) -> String {
-    let answer: String = answer.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("call_{answer}{}{index}", if answer.is_empty() { "" } else { "_" })
 }

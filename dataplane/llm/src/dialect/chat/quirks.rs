@@ -31,6 +31,12 @@ pub struct Quirks {
     /// May an assistant message carry `reasoning_content`? DeepSeek and its like need it back in tool loops, OpenAI
     /// answers 400 to it.
     pub reasoning_history: bool,
+    /// Answers 400 to a turn of tool calls that comes back without its `reasoning_content` while the model thinks
+    /// (DeepSeek, Moonshot): then thinking is turned off.
+    pub needs_reasoning_history: bool,
+    /// Gets back reasoning state of which nothing says who wrote it (other gateways' `reasoning_details`, Google's
+    /// signatures): it may be the server's own.
+    pub opaque_history: bool,
     /// Takes `stream_options.include_usage`; one that does not sends usage anyway or never.
     pub stream_options: bool,
     /// Kinds of content parts beside text and images.
@@ -39,11 +45,15 @@ pub struct Quirks {
     pub takes_video: bool,
     /// `file` parts.
     pub takes_files: bool,
+    /// A `file` by its URL, and `audio_url` parts.
+    pub file_urls: bool,
     pub takes_images: bool,
     /// Takes Anthropic's `cache_control` in its messages and tools.
     pub cache_control: bool,
     /// Longest `user`, in characters; 0 where it is refused.
     pub max_user: usize,
+    /// Takes `parallel_tool_calls`; models that do not call several tools at once or one as they like.
+    pub parallel_switch: bool,
     /// Takes `name` in messages.
     pub participant_names: bool,
     /// Takes `strict` in the definition of a tool.
@@ -68,6 +78,8 @@ pub struct Quirks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallIds {
     Any,
+    /// OpenAI: no longer than so many characters.
+    AtMost(usize),
     /// Mistral: nine letters and digits.
     NineAlphanumeric,
 }
@@ -114,17 +126,21 @@ impl Quirks {
         required_choice: "required",
         forced_choice: true,
         named_choice: true,
-        call_ids: CallIds::Any,
+        call_ids: CallIds::AtMost(40),
         json: Json::Schema,
         reasoning: ReasoningControl::None,
         reasoning_history: false,
+        needs_reasoning_history: false,
+        opaque_history: false,
         stream_options: true,
         takes_audio: true,
         takes_video: false,
         takes_files: true,
+        file_urls: false,
         takes_images: true,
         cache_control: false,
         max_user: 64,
+        parallel_switch: true,
         participant_names: true,
         strict_tools: true,
         json_object: true,
@@ -152,6 +168,7 @@ impl Quirks {
     pub const COMPATIBLE: Self = Self {
         takes_top_k: true,
         max_stops: usize::MAX,
+        call_ids: CallIds::Any,
         reasoning_history: true,
         takes_video: true,
         max_user: usize::MAX,

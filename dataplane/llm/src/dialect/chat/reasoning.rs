@@ -2,24 +2,36 @@
 //!
 //! An answer carries its blocks, whole and in order, in `reasoning_details` beside the readable
 //! `reasoning_content`. A client that sends the assistant message back as it was brings them back byte-exact.
+//! OpenRouter has its own entries in the same list: they stay as they are, and go back to OpenRouter alone.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::dialect::carrier;
-use crate::message::{Issuer, ReasoningBlock};
+use crate::message::{Issuer, ReasoningBlock, Signature};
 
-/// The entry of a block; `None` for text without a signature, which is in `reasoning_content` already.
-/// `index` lets the official SDKs' delta accumulation join lists.
-pub(super) fn write_detail(block: &ReasoningBlock, index: usize) -> Option<Value> {
+/// The entries of a block; none for text without a signature, which is in `reasoning_content` already.
+/// `index`, of the first of them, lets the official SDKs' delta accumulation join lists.
+pub(super) fn write_details(block: &ReasoningBlock, index: usize) -> Vec<Value> {
     match block {
-        ReasoningBlock::Thinking { text, signature } => signature.as_ref().map(|signature| {
-            let signature = carrier::tag(signature, Issuer::Anthropic);
-            json!({"type": "thinking", "thinking": text, "signature": signature, "index": index})
-        }),
-        ReasoningBlock::Redacted { data } => {
-            let data = carrier::tag(data, Issuer::Anthropic);
-            Some(json!({"type": "redacted_thinking", "data": data, "index": index}))
+        ReasoningBlock::Thinking { text, signature } => {
+            let entry = signature.as_ref().map(|signature| {
+                let signature = carrier::tag(signature, Issuer::Anthropic);
+                json!({"type": "thinking", "thinking": text, "signature": signature, "index": index})
+            });
+            entry.into_iter().collect()
         }
+        ReasoningBlock::Redacted { data } => own_entries(data).unwrap_or_else(|| {
+            let data = carrier::tag(data, Issuer::Anthropic);
+            vec![json!({"type": "redacted_thinking", "data": data, "index": index})]
+        }),
+    }
+}
+
+/// OpenRouter's entries, as it wrote them.
+pub(super) fn own_entries(data: &Signature) -> Option<Vec<Value>> {
+    match serde_json::from_str(&data.value) {
+        Ok(Value::Array(entries)) if data.issuer == Issuer::OpenRouter => Some(entries),
+        _ => None,
     }
 }
 
@@ -42,5 +54,84 @@ fn read_detail(value: &Value) -> Option<ReasoningBlock> {
             Some(ReasoningBlock::Redacted { data: carrier::untag(&text("data")?, Issuer::Anthropic)? })
         }
         _ => None,
+    }
+}
+
+/// OpenRouter's entries of one answer, joined from the pieces of a stream. Source:
+/// <https://openrouter.ai/docs/use-cases/reasoning-tokens>, "Preserving reasoning blocks".
+#[derive(Debug, Default)]
+pub(super) struct Entries(Vec<Map<String, Value>>);
+
+impl Entries {
+    /// Those of a complete answer.
+    pub fn of(list: &[Value]) -> Self {
+        Self(list.iter().filter_map(Value::as_object).cloned().collect())
+    }
+
+    /// A piece goes on with the entry before it where type and index are the same: texts grow, other members are set.
+    pub fn add(&mut self, piece: &Value) {
+        let Some(piece) = piece.as_object() else { return };
+        let is_same = |last: &&mut Map<String, Value>| {
+            let same = |name: &str| last.get(name) == piece.get(name);
+            same("type")
+                && same("index")
+                && piece.get("type").is_some_and(|kind| kind != "reasoning.encrypted")
+        };
+        let Some(last) = self.0.last_mut().filter(is_same) else { return self.0.push(piece.clone()) };
+        for (name, value) in piece {
+            match (last.get_mut(name), value) {
+                (Some(Value::String(text)), Value::String(more))
+                    if matches!(name.as_str(), "text" | "summary") =>
+                {
+                    text.push_str(more);
+                }
+                (Some(_), Value::Null) => {}
+                _ => drop(last.insert(name.clone(), value.clone())),
+            }
+        }
+    }
+
+    /// The list so far, where it says more than the readable text does.
+    pub fn take(&mut self) -> Option<Signature> {
+        let entries = std::mem::take(&mut self.0);
+        let is_opaque = |entry: &Map<String, Value>| {
+            let has = |name: &str| entry.get(name).is_some_and(|value| !value.is_null());
+            has("signature") || has("data")
+        };
+        if !entries.iter().any(is_opaque) {
+            return None;
+        }
+        let entries: Vec<Value> = entries.into_iter().map(Value::from).collect();
+        Some(Signature { issuer: Issuer::OpenRouter, value: Value::from(entries).to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_join() {
+        let mut entries = Entries::default();
+        for piece in [
+            json!({"type": "reasoning.text", "text": "I th", "index": 0, "signature": null}),
+            json!({"type": "reasoning.text", "text": "ink", "index": 0}),
+            json!({"type": "reasoning.text", "index": 0, "signature": "s"}),
+            json!({"type": "reasoning.encrypted", "data": "a", "index": 1}),
+            json!({"type": "reasoning.encrypted", "data": "b", "index": 1}),
+        ] {
+            entries.add(&piece);
+        }
+        let taken = entries.take().unwrap();
+        assert_eq!(
+            own_entries(&taken).unwrap(),
+            [
+                json!({"type": "reasoning.text", "text": "I think", "index": 0, "signature": "s"}),
+                json!({"type": "reasoning.encrypted", "data": "a", "index": 1}),
+                json!({"type": "reasoning.encrypted", "data": "b", "index": 1}),
+            ]
+        );
+        entries.add(&json!({"type": "reasoning.text", "text": "plain", "index": 0}));
+        assert_eq!(entries.take(), None);
     }
 }

@@ -6,34 +6,36 @@ use crate::dialect::failure::{Report, bounded};
 use crate::dialect::{StreamDecoder, carrier};
 use crate::error::Broken;
 use crate::framing::Frame;
-use crate::message::{Event, Issuer, PartBody};
+use crate::message::{Citation, Event, FinishReason, Issuer, PartBody, Signature};
 
-use super::{made_call_id, read_finish, response, usage};
+use super::decode_response::{self, list};
+use super::stream_calls::Calls;
+use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, usage};
 
-/// Chunks of one answer. Of several choices only the first is read: no other format has more than one. It is the one
-/// that comes first, as some servers number from 1.
+/// Chunks of one answer.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
+    issuer: Option<Issuer>,
     id: Option<String>,
-    /// Index of the choice that is read.
-    choice: Option<u64>,
+    /// In the order in which they began, as some servers number from 1.
+    choices: Vec<Choice>,
+    /// The choice that the events so far belong to.
+    at: usize,
     is_started: bool,
-    is_finished: bool,
     is_done: bool,
-    calls: Vec<Call>,
+    tier: Option<String>,
+    /// Perplexity's lists, which stand in every chunk.
+    sources: Vec<Citation>,
 }
 
-/// A tool call; its place in the list is its index towards the client.
-#[derive(Debug)]
-struct Call {
-    /// The provider's own index, which may be missing, or the same for all.
-    theirs: Option<u64>,
-    id: Option<String>,
-    /// Its start has been told: that takes a name, which some servers send late.
-    is_open: bool,
-    /// Arguments that came before the name.
-    held: String,
-    has_arguments: bool,
+/// One answer of several.
+#[derive(Debug, Default)]
+struct Choice {
+    /// The provider's number for it.
+    theirs: u64,
+    is_finished: bool,
+    calls: Calls,
+    entries: reasoning::Entries,
 }
 
 impl StreamDecoder for Decoder {
@@ -66,17 +68,20 @@ impl StreamDecoder for Decoder {
     }
 
     fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Broken> {
-        if !self.is_finished && !self.is_done {
+        let is_finished = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.is_finished);
+        if !is_finished && !self.is_done {
             return Err(Broken::Cut);
         }
-        self.complete_calls(out);
+        for place in 0..self.choices.len() {
+            self.complete(place, out);
+        }
         Ok(())
     }
 }
 
 impl Decoder {
-    pub fn new(_issuer: Option<Issuer>) -> Self {
-        Self::default()
+    pub fn new(issuer: Option<Issuer>) -> Self {
+        Self { issuer, ..Self::default() }
     }
 
     fn fail(&mut self, report: Report, out: &mut Vec<Event>) {
@@ -86,11 +91,11 @@ impl Decoder {
 
     fn chunk(&mut self, chunk: &Value, out: &mut Vec<Event>) {
         let text = |name: &str| chunk.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        if let Some(error) = response::error_in(chunk) {
+        if let Some(error) = decode_response::error_in(chunk) {
             self.is_done = true;
             return out.push(Event::Error(error));
         }
-        let choices = chunk.get("choices").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let choices = list(chunk, "choices");
         // Azure begins with a chunk that names nothing.
         if !self.is_started && (text("id").is_some() || text("model").is_some() || !choices.is_empty()) {
             self.is_started = true;
@@ -101,33 +106,53 @@ impl Decoder {
                 created: chunk.get("created").and_then(Value::as_u64).filter(|&seconds| seconds > 0),
             });
         }
+        if let Some(tier) = text("service_tier")
+            && self.tier.as_deref() != Some(tier)
+        {
+            self.tier = Some(tier.to_owned());
+            out.push(Event::ServiceTier(tier.to_owned()));
+        }
+        if chunk.get("citations").is_some() || chunk.get("search_results").is_some() {
+            self.sources = annotations::read_lists(chunk);
+        }
         for choice in choices {
-            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
-            if *self.choice.get_or_insert(index) == index {
-                self.choice(choice, out);
+            if let Some(place) = self.place_of(choice) {
+                self.choice(place, choice, out);
             }
         }
-        if let Some(usage) = usage::find(chunk).filter(|_| !self.is_done) {
+        if let Some(usage) = usage::find(chunk, self.issuer).filter(|_| !self.is_done) {
             out.push(Event::Usage(usage));
         }
     }
 
-    fn choice(&mut self, choice: &Value, out: &mut Vec<Event>) {
-        if let Some(error) = response::error_in(choice) {
+    fn place_of(&mut self, choice: &Value) -> Option<usize> {
+        let theirs = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+        if let Some(place) = self.choices.iter().position(|known| known.theirs == theirs) {
+            return Some(place);
+        }
+        if self.choices.len() == MAX_CHOICES {
+            return None;
+        }
+        self.choices.push(Choice { theirs, ..Choice::default() });
+        Some(self.choices.len() - 1)
+    }
+
+    fn choice(&mut self, place: usize, choice: &Value, out: &mut Vec<Event>) {
+        if let Some(error) = decode_response::error_in(choice) {
             self.is_done = true;
             return out.push(Event::Error(error));
         }
+        self.go_to(place, out);
+        // Before the text that it belongs to, so that an encoder can write both in one chunk.
+        out.extend(decode_response::logprobs(choice).map(Event::Logprobs));
         if let Some(delta) = choice.get("delta") {
-            self.delta(delta, out);
+            self.delta(place, delta, out);
         }
+        let is_finished = self.choices.get(place).is_none_or(|choice| choice.is_finished);
         let word = choice.get("finish_reason").and_then(Value::as_str).filter(|word| !word.is_empty());
-        match word.filter(|_| !self.is_finished).map(read_finish) {
+        match word.filter(|_| !is_finished).map(read_finish) {
             None => {}
-            Some(Ok(reason)) => {
-                self.complete_calls(out);
-                self.is_finished = true;
-                out.push(Event::Finish(reason));
-            }
+            Some(Ok(reason)) => self.end(place, reason, out),
             Some(Err(error)) => {
                 self.is_done = true;
                 out.push(Event::Error(error));
@@ -135,104 +160,102 @@ impl Decoder {
         }
     }
 
-    fn delta(&mut self, delta: &Value, out: &mut Vec<Event>) {
-        if let Some(text) = response::reasoning_text(delta) {
+    fn go_to(&mut self, place: usize, out: &mut Vec<Event>) {
+        if self.at != place {
+            self.at = place;
+            out.push(Event::Choice(place));
+        }
+    }
+
+    fn end(&mut self, place: usize, reason: FinishReason, out: &mut Vec<Event>) {
+        self.complete(place, out);
+        if let Some(choice) = self.choices.get_mut(place) {
+            choice.is_finished = true;
+        }
+        out.push(Event::Finish(reason));
+    }
+
+    /// What was held back of a choice until all of it was known.
+    fn complete(&mut self, place: usize, out: &mut Vec<Event>) {
+        let mut late = Vec::new();
+        if let Some(choice) = self.choices.get_mut(place) {
+            choice.calls.complete(&mut late);
+            late.extend(choice.entries.take().map(Event::ReasoningRedacted));
+        }
+        if place == 0 {
+            late.extend(std::mem::take(&mut self.sources).into_iter().map(Event::Citation));
+        }
+        if !late.is_empty() {
+            self.go_to(place, out);
+            out.append(&mut late);
+        }
+    }
+
+    fn delta(&mut self, place: usize, delta: &Value, out: &mut Vec<Event>) {
+        let Some(choice) = self.choices.get_mut(place) else { return };
+        let issuer = self.issuer;
+        if let Some(text) = decode_response::reasoning_text(delta) {
             out.push(Event::Reasoning(text.to_owned()));
         }
         for detail in list(delta, "reasoning_details") {
-            self.reasoning_detail(detail, out);
+            if issuer == Some(Issuer::OpenRouter) {
+                choice.entries.add(detail);
+            }
+            out.extend(reasoning_detail(detail));
         }
-        match delta.get("content") {
+        let calls = list(delta, "tool_calls");
+        let function = delta.get("function_call").filter(|call| call.is_object());
+        let content = delta.get("content");
+        let has_text = content.is_some_and(|it| it.as_str().is_some_and(|text| !text.is_empty()));
+        // Whatever comes behind the reasoning closes it: what must come back rides on the first call.
+        if has_text || !calls.is_empty() || function.is_some() {
+            out.extend(choice.entries.take().map(Event::ReasoningRedacted));
+        }
+        let extra = delta.get("extra_content");
+        out.extend(
+            extra
+                .and_then(|it| signatures::in_extra_content(it, signatures::google(issuer)))
+                .map(Event::ReasoningSignature),
+        );
+        match content {
             Some(Value::String(text)) if !text.is_empty() => out.push(Event::Text(text.clone())),
             Some(Value::Array(pieces)) => {
-                out.extend(pieces.iter().filter_map(response::read_piece).map(|(is_reasoning, text)| {
-                    if is_reasoning { Event::Reasoning(text) } else { Event::Text(text) }
-                }));
+                out.extend(pieces.iter().filter_map(decode_response::read_piece).map(
+                    |(is_reasoning, text)| {
+                        if is_reasoning { Event::Reasoning(text) } else { Event::Text(text) }
+                    },
+                ));
             }
             _ => {}
         }
         if let Some(refusal) = delta.get("refusal").and_then(Value::as_str).filter(|text| !text.is_empty()) {
             out.push(Event::Refusal(refusal.to_owned()));
         }
-        for call in list(delta, "tool_calls") {
-            self.tool_call(call, call.get("function").unwrap_or(&Value::Null), out);
+        out.extend(decode_response::images(delta).map(Event::Image));
+        let sources = list(delta, "annotations").iter().map(annotations::read);
+        out.extend(sources.map(Event::Citation));
+        for call in calls {
+            let function = call.get("function").unwrap_or(&Value::Null);
+            choice.calls.piece(call, function, self.id.as_deref(), issuer, out);
         }
-        if let Some(function) = delta.get("function_call").filter(|call| call.is_object()) {
-            self.tool_call(&serde_json::json!({"index": 0}), function, out);
+        if let Some(function) = function {
+            let call = serde_json::json!({"index": 0});
+            choice.calls.piece(&call, function, self.id.as_deref(), issuer, out);
         }
-        out.extend(response::own_members(delta).filter_map(|part| match part.body {
+        out.extend(decode_response::own_members(delta, issuer).filter_map(|part| match part.body {
             PartBody::Opaque { format, value } => Some(Event::Opaque { format, value }),
             _ => None,
         }));
     }
-
-    /// Our own carrier: the text of a block has come already, piece by piece.
-    fn reasoning_detail(&mut self, detail: &Value, out: &mut Vec<Event>) {
-        let signed = |name: &str| carrier::untag(detail.get(name)?.as_str()?, Issuer::Anthropic);
-        match detail.get("type").and_then(Value::as_str) {
-            Some("thinking") => out.extend(signed("signature").map(Event::ReasoningSignature)),
-            Some("redacted_thinking") => out.extend(signed("data").map(Event::ReasoningRedacted)),
-            _ => {}
-        }
-    }
-
-    fn tool_call(&mut self, call: &Value, function: &Value, out: &mut Vec<Event>) {
-        let text = |of: &Value, name: &str| {
-            of.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        let (theirs, id, name) =
-            (call.get("index").and_then(Value::as_u64), text(call, "id"), text(function, "name"));
-        let index = self.find_call(theirs, id.as_deref(), name.as_deref()).unwrap_or_else(|| {
-            self.calls.push(Call { theirs, id, is_open: false, held: String::new(), has_arguments: false });
-            self.calls.len() - 1
-        });
-        let answer = self.id.as_deref();
-        let Some(call) = self.calls.get_mut(index) else { return };
-        let mut fragment = function.get("arguments").map(response::arguments).unwrap_or_default();
-        if let (false, Some(name)) = (call.is_open, name) {
-            call.is_open = true;
-            let id = call.id.get_or_insert_with(|| made_call_id(answer, index)).clone();
-            out.push(Event::ToolCallStart { index, id, name, signature: None });
-            fragment.insert_str(0, &std::mem::take(&mut call.held));
-        }
-        if !call.is_open {
-            call.held.push_str(&fragment);
-        } else if !fragment.is_empty() {
-            call.has_arguments = true;
-            out.push(Event::ToolCallArguments { index, fragment });
-        }
-    }
-
-    /// Which call a piece belongs to. Ids come first: some servers number every call 0.
-    fn find_call(&self, theirs: Option<u64>, id: Option<&str>, name: Option<&str>) -> Option<usize> {
-        if let Some(id) = id
-            && let Some(index) = self.calls.iter().position(|call| call.id.as_deref() == Some(id))
-        {
-            return Some(index);
-        }
-        let is_another = |call: &Call| {
-            // Another id, or another name without any id or index.
-            let other_id = id.is_some() && call.id.is_some();
-            other_id || (theirs.is_none() && name.is_some() && call.is_open)
-        };
-        let same = match theirs {
-            Some(theirs) => self.calls.iter().rposition(|call| call.theirs == Some(theirs)),
-            None => self.calls.len().checked_sub(1),
-        }?;
-        self.calls.get(same).filter(|call| !is_another(call)).map(|_| same)
-    }
-
-    /// A call without a word of arguments has none.
-    fn complete_calls(&mut self, out: &mut Vec<Event>) {
-        for (index, call) in self.calls.iter_mut().enumerate().filter(|(_, call)| call.is_open) {
-            if !call.has_arguments {
-                call.has_arguments = true;
-                out.push(Event::ToolCallArguments { index, fragment: "{}".into() });
-            }
-        }
-    }
 }
 
-fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
-    of.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+/// Our own carrier: the text of a block has come already, piece by piece.
+fn reasoning_detail(detail: &Value) -> Option<Event> {
+    let signed =
+        |name: &str| -> Option<Signature> { carrier::untag(detail.get(name)?.as_str()?, Issuer::Anthropic) };
+    match detail.get("type").and_then(Value::as_str) {
+        Some("thinking") => signed("signature").map(Event::ReasoningSignature),
+        Some("redacted_thinking") => signed("data").map(Event::ReasoningRedacted),
+        _ => None,
+    }
 }

@@ -2,32 +2,31 @@
 
 use serde_json::{Value, json};
 
-use crate::message::Usage;
+use crate::message::{Issuer, Usage};
+
+use super::signatures::google;
 
 /// `None` where the object holds no count.
-pub(super) fn read(usage: &Value) -> Option<Usage> {
+pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<Usage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let detail =
         |group: &str, name: &str| usage.get(group).and_then(|it| it.get(name)).and_then(Value::as_u64);
+    let first = |names: &[&str]| names.iter().find_map(|name| count(name));
     let prompt = count("prompt_tokens");
-    // DeepSeek has its own name for tokens read from the cache.
-    let cache_read =
-        detail("prompt_tokens_details", "cached_tokens").or_else(|| count("prompt_cache_hit_tokens"));
+    let within =
+        |tokens: u64, taken: u64| prompt.map_or(tokens, |prompt| tokens.min(prompt.saturating_sub(taken)));
+    // DeepSeek; Databricks and gateways before Claude; Moonshot; Mistral.
+    const READ: &[&str] =
+        &["prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens"];
+    let cache_read = detail("prompt_tokens_details", "cached_tokens").or_else(|| first(READ));
     // Some of xAI's models on Azure report more tokens from the cache than the prompt has.
-    let cache_read = cache_read.map(|read| prompt.map_or(read, |prompt| read.min(prompt)));
-    let cache_write = detail("prompt_tokens_details", "cache_write_tokens");
-    let reasoning =
-        detail("completion_tokens_details", "reasoning_tokens").or_else(|| count("reasoning_tokens"));
+    let cache_read = cache_read.map(|read| within(read, 0));
+    let cache_write = detail("prompt_tokens_details", "cache_write_tokens")
+        .or_else(|| detail("prompt_tokens_details", "cache_creation_tokens"))
+        .or_else(|| count("cache_creation_input_tokens"));
+    let cache_write = cache_write.map(|written| within(written, cache_read.unwrap_or(0)));
     let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
-    let output = count("completion_tokens").map(|output| match (prompt, reasoning, count("total_tokens")) {
-        // xAI counts reasoning beside the completion: only the total shows it.
-        (Some(prompt), Some(reasoning), Some(total))
-            if total == prompt.saturating_add(output).saturating_add(reasoning) =>
-        {
-            output.saturating_add(reasoning)
-        }
-        _ => output,
-    });
+    let (output, reasoning) = generated(usage, prompt, issuer);
     let usage = Usage {
         input: prompt.map(|prompt| prompt.saturating_sub(cached)),
         cache_read,
@@ -39,14 +38,37 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
     usage.is_known().then_some(usage)
 }
 
+/// All generated tokens, and those of reasoning among them.
+fn generated(usage: &Value, prompt: Option<u64>, issuer: Option<Issuer>) -> (Option<u64>, Option<u64>) {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let details = usage.get("completion_tokens_details");
+    let reasoning = details.and_then(|it| it.get("reasoning_tokens")).and_then(Value::as_u64);
+    let reasoning = reasoning.or_else(|| count("reasoning_tokens"));
+    let Some(output) = count("completion_tokens") else { return (None, reasoning) };
+    let beside = prompt
+        .zip(count("total_tokens"))
+        .map(|(prompt, total)| total.saturating_sub(prompt.saturating_add(output)));
+    match (reasoning, beside) {
+        // xAI counts reasoning beside the completion: only the total shows it.
+        (Some(reasoning), Some(beside)) if beside == reasoning => {
+            (Some(output.saturating_add(beside)), Some(reasoning))
+        }
+        // Google counts thoughts in the total alone.
+        (None, Some(beside)) if beside > 0 && google(issuer).is_some() => {
+            (Some(output.saturating_add(beside)), Some(beside))
+        }
+        _ => (Some(output), reasoning),
+    }
+}
+
 /// Where usage stands in an answer or a chunk: Groq puts the one of a stream in a member of its own.
-pub(super) fn find(body: &Value) -> Option<Usage> {
-    let own = body.get("usage").and_then(read);
-    own.or_else(|| body.get("x_groq").and_then(|it| it.get("usage")).and_then(read))
+pub(in crate::dialect) fn find(body: &Value, issuer: Option<Issuer>) -> Option<Usage> {
+    let own = body.get("usage").and_then(|usage| read(usage, issuer));
+    own.or_else(|| body.get("x_groq")?.get("usage").and_then(|usage| read(usage, issuer)))
 }
 
 /// Null where a count is unknown.
-pub(super) fn write(usage: &Usage) -> Value {
+pub(in crate::dialect) fn write(usage: &Usage) -> Value {
     let (prompt, output) = (usage.prompt(), usage.output);
     let total = prompt.zip(output).map(|(prompt, output)| prompt.saturating_add(output));
     let mut out = json!({"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": total});
@@ -97,14 +119,30 @@ mod tests {
                 usage(3, None, None, 1),
             ),
             (
+                json!({"usage": {"prompt_tokens": 20, "completion_tokens": 1, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 7}}),
+                usage(8, Some(5), Some(7), 1),
+            ),
+            (
+                json!({"usage": {"prompt_tokens": 20, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 90, "cache_creation_tokens": 5}}}),
+                usage(0, Some(20), Some(0), 1),
+            ),
+            (
                 json!({"usage": {"prompt_tokens": 468, "completion_tokens": 82, "total_tokens": 870, "completion_tokens_details": {"reasoning_tokens": 320}}}),
                 Usage { reasoning: Some(320), ..usage(468, None, None, 402) },
             ),
         ] {
-            assert_eq!(find(&body), Some(want), "{body}");
+            assert_eq!(find(&body, None), Some(want), "{body}");
         }
-        assert_eq!(find(&json!({"usage": {}})), None);
-        assert_eq!(find(&json!({"usage": "many"})), None);
+        assert_eq!(find(&json!({"usage": {}}), None), None);
+        assert_eq!(find(&json!({"usage": "many"}), None), None);
+    }
+
+    #[test]
+    fn thoughts_that_only_the_total_counts() {
+        let body = json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109});
+        assert_eq!(read(&body, None), Some(usage(35, None, None, 12)));
+        let want = Usage { reasoning: Some(62), ..usage(35, None, None, 74) };
+        assert_eq!(read(&body, Some(Issuer::Gemini)), Some(want));
     }
 
     #[test]
@@ -113,7 +151,7 @@ mod tests {
         let written = write(&usage);
         assert_eq!(written["prompt_tokens"], 14);
         assert_eq!(written["total_tokens"], 17);
-        assert_eq!(read(&written), Some(usage));
+        assert_eq!(read(&written, None), Some(usage));
         assert_eq!(write(&Usage { output: Some(1), ..Usage::default() })["prompt_tokens"], Value::Null);
     }
 }

@@ -2,14 +2,21 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{Format, extras, fields};
+use super::encode_request::may_go;
+use crate::dialect::call_ids::Ids;
+use crate::dialect::{Format, extras, fields, media};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Media, Part, PartBody, ReasoningBlock, ToolCall};
+use crate::message::{Issuer, Media, Part, PartBody, ReasoningBlock, Signature, ToolCall};
+
+const PDF: &str = "application/pdf";
 
 pub(super) struct Blocks<'a> {
     pub is_same_format: bool,
+    /// Whose signatures the provider reads.
+    pub issuer: Option<Issuer>,
+    pub ids: &'a mut Ids,
     pub ledger: &'a mut Ledger,
 }
 
@@ -30,7 +37,7 @@ impl Blocks<'_> {
             PartBody::Text(_) | PartBody::Refusal(_) => return Ok(self.text(part)),
             PartBody::Image(media) => json!({"type": "image", "source": self.source(media, "image/")?}),
             PartBody::Document { media, name } => {
-                let mut out = json!({"type": "document", "source": self.source(media, "application/pdf")?});
+                let mut out = json!({"type": "document", "source": self.source(media, PDF)?});
                 if let (Some(name), Value::Object(out)) = (name, &mut out) {
                     out.insert("title".into(), name.clone().into());
                 }
@@ -63,20 +70,13 @@ impl Blocks<'_> {
     fn assistant_block(&mut self, part: &Part) -> Option<Value> {
         let out = match &part.body {
             PartBody::Text(_) | PartBody::Refusal(_) => return self.text(part),
-            PartBody::Reasoning(ReasoningBlock::Thinking { text, signature: Some(signature) }) => {
-                json!({"type": "thinking", "thinking": text, "signature": signature.value})
-            }
-            // Without a signature it is another vendor's, and a 400 here.
-            PartBody::Reasoning(ReasoningBlock::Thinking { signature: None, .. }) => {
-                self.ledger.note(Field::ReasoningHistory, Fate::Dropped);
-                return None;
-            }
-            PartBody::Reasoning(ReasoningBlock::Redacted { data }) => {
-                json!({"type": "redacted_thinking", "data": data.value})
-            }
-            PartBody::ToolCall(ToolCall { id, name, arguments, signature: _ }) => {
+            PartBody::Reasoning(block) => self.thought(block)?,
+            PartBody::ToolCall(ToolCall { id, name, arguments, signature }) => {
+                if signature.is_some() {
+                    self.ledger.note(Field::ReasoningSignature, Fate::Dropped);
+                }
                 let input = self.input(arguments);
-                json!({"type": "tool_use", "id": fit_id(id), "name": name, "input": input})
+                json!({"type": "tool_use", "id": self.ids.of(id), "name": name, "input": input})
             }
             PartBody::Opaque { format: Format::Messages, value } => return Some(value.clone()),
             PartBody::Citation(_) => return None,
@@ -91,6 +91,35 @@ impl Blocks<'_> {
             }
         };
         Some(self.complete(out, part))
+    }
+
+    /// A signature of another issuer is a 400, and so is thinking without one.
+    fn thought(&mut self, block: &ReasoningBlock) -> Option<Value> {
+        match block {
+            ReasoningBlock::Thinking { text, signature: Some(signature) } if self.may_go(signature) => {
+                Some(json!({"type": "thinking", "thinking": text, "signature": signature.value}))
+            }
+            ReasoningBlock::Redacted { data } if self.may_go(data) => {
+                Some(json!({"type": "redacted_thinking", "data": data.value}))
+            }
+            ReasoningBlock::Thinking { text, signature: None }
+                if self.issuer.is_none() && self.is_same_format =>
+            {
+                Some(json!({"type": "thinking", "thinking": text, "signature": ""}))
+            }
+            ReasoningBlock::Thinking { signature: None, .. } => {
+                self.ledger.note(Field::ReasoningHistory, Fate::Dropped);
+                None
+            }
+            ReasoningBlock::Thinking { .. } | ReasoningBlock::Redacted { .. } => {
+                self.ledger.note(Field::ReasoningSignature, Fate::Dropped);
+                None
+            }
+        }
+    }
+
+    fn may_go(&self, signature: &Signature) -> bool {
+        may_go(signature, self.issuer, self.is_same_format)
     }
 
     /// `None` for an empty text, which is a 400; nothing is lost with it.
@@ -131,6 +160,11 @@ impl Blocks<'_> {
             {
                 Ok(json!({"type": "base64", "media_type": media_type, "data": data}))
             }
+            Media::Base64 { .. } if takes == PDF && media::text_of(media).is_some() => {
+                self.ledger.note(Field::Document, Fate::Emulated);
+                let text = media::text_of(media).unwrap_or_default();
+                Ok(json!({"type": "text", "media_type": "text/plain", "data": text}))
+            }
             Media::Base64 { media_type, .. } => {
                 Err(refuse(format!("`{media_type}` cannot be sent in Anthropic's format")))
             }
@@ -152,7 +186,7 @@ impl Blocks<'_> {
         }
         let mut out = Map::new();
         out.insert("type".into(), "tool_result".into());
-        out.insert("tool_use_id".into(), fit_id(id).into());
+        out.insert("tool_use_id".into(), self.ids.of(id).into());
         if !content.is_empty() {
             out.insert("content".into(), content.into());
         }
@@ -178,10 +212,4 @@ impl Blocks<'_> {
 
 fn refuse(message: String) -> Refused {
     Refused { field: "messages[].content[].type".into(), message }
-}
-
-/// Anthropic takes letters, digits, `_` and `-`; a call and its result change alike.
-fn fit_id(id: &str) -> String {
-    let fit = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
-    id.chars().map(fit).collect()
 }

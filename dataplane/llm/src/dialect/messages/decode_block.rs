@@ -40,6 +40,7 @@ pub(super) fn block(mut fields: Fields) -> Decoded<Part> {
         }
         "tool_result" => {
             let id = fields.required_string("tool_use_id")?;
+            let id = carrier::dismount(&id).0.to_owned();
             let is_error = fields.bool("is_error")?.unwrap_or(false);
             let path = fields.path("content");
             PartBody::ToolResult { id, parts: content(fields.take("content"), &path)?, is_error }

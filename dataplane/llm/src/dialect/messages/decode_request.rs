@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::Format;
 use crate::dialect::fields::{Fields, take_own, wrong};
+use crate::dialect::{Format, carrier};
 use crate::error::BadRequest;
 use crate::message::{Message, Part, PartBody, Reasoning, Request, ResponseFormat, Role, Tool, ToolChoice};
 
 use super::decode_block::content;
+use super::{citations, tier};
 
 type Decoded<T> = Result<T, BadRequest>;
 
@@ -42,6 +43,7 @@ pub(super) fn decode(body: &[u8]) -> Decoded<Request> {
         request.user = metadata.string("user_id")?;
         keep_rest(&mut fields, "metadata", metadata);
     }
+    request.service_tier = fields.string("service_tier")?.map(|word| tier::read_request(&word).to_owned());
     reasoning_and_format(&mut fields, &mut request)?;
     take_own(&mut fields, &mut request)?;
     request.extra = fields.rest();
@@ -66,7 +68,13 @@ fn message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
     if fields.get("content").is_none_or(Value::is_null) {
         return Err(fields.missing("content"));
     }
-    let parts = content(fields.take("content"), &path)?;
+    let mut parts = content(fields.take("content"), &path)?;
+    let riders = carrier::dismount_calls(&mut parts);
+    let has_thoughts = parts.iter().any(|part| matches!(part.body, PartBody::Reasoning(_)));
+    if !has_thoughts {
+        parts.splice(0..0, riders.into_iter().map(|block| PartBody::Reasoning(block).into()));
+    }
+    parts.iter_mut().for_each(citations::forget_carried);
     request.messages.push(Message { extra: fields.rest(), ..Message::new(role, parts) });
     Ok(())
 }
@@ -88,15 +96,7 @@ fn system_message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
 
 fn tool(mut fields: Fields) -> Decoded<Tool> {
     let kind = fields.string("type")?;
-    let mut tool = Tool {
-        name: String::new(),
-        description: None,
-        parameters: None,
-        strict: None,
-        cache_control: None,
-        opaque: None,
-        extra: Map::new(),
-    };
+    let mut tool = Tool::default();
     if let Some(kind) = kind.filter(|kind| kind != "custom") {
         fields.keep("type", kind.into());
         tool.opaque = Some(fields.rest().into());

@@ -2,16 +2,18 @@
 //!
 //! Sources: <https://docs.claude.com/en/api/messages>, the official SDKs, recorded answers.
 
+mod abilities;
 mod blocks;
+mod citations;
 mod decode_block;
 mod decode_request;
 mod encode_request;
 mod error;
-mod models;
 mod response;
-mod schema;
+pub(super) mod schema;
 mod stream_decoder;
 mod stream_encoder;
+mod tier;
 mod usage;
 
 use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};

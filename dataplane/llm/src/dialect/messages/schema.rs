@@ -33,7 +33,7 @@ const REFUSED: &[&str] = &[
 const MAX_DEPTH: usize = 128;
 
 /// The schema as Anthropic takes it, and whether that says something else than before.
-pub(super) fn adapt(schema: &Value) -> (Value, bool) {
+pub(in crate::dialect) fn adapt(schema: &Value) -> (Value, bool) {
     let mut changed = false;
     let adapted = walk(schema, &mut changed, 0);
     (adapted, changed)

@@ -10,10 +10,15 @@ use crate::error::Broken;
 use crate::framing::Frame;
 use crate::message::{Event, Issuer, Signature, Usage};
 
-use super::{read_finish, usage};
+use super::response::{length, signed_by};
+use super::{citations, read_finish, tier, usage};
 
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
+    issuer: Option<Issuer>,
+    /// Length of the answer's text so far, in characters.
+    characters: u64,
+    tier: Option<String>,
     /// Open blocks by the provider's index, which counts text and thinking too.
     blocks: BTreeMap<u64, Block>,
     /// Tool calls so far: our own counter.
@@ -25,7 +30,11 @@ pub(super) struct Decoder {
 
 #[derive(Debug)]
 enum Block {
-    Text,
+    /// With the sources that it rests on, told when it is whole, and where it begins in the answer's text.
+    Text {
+        sources: Vec<Value>,
+        from: u64,
+    },
     Thinking,
     Redacted,
     /// `input` stood in the start, as servers that do not stream it write it.
@@ -63,7 +72,7 @@ impl StreamDecoder for Decoder {
             "content_block_delta" => self.block_delta(&event, out),
             "content_block_stop" => {
                 if let Some(block) = self.blocks.remove(&index_of(&event)) {
-                    close(block, out);
+                    self.close(block, out);
                 }
             }
             "message_delta" => self.message_delta(&event, out),
@@ -93,8 +102,12 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
-    pub fn new(_issuer: Option<Issuer>) -> Self {
-        Self::default()
+    pub fn new(issuer: Option<Issuer>) -> Self {
+        Self { issuer, ..Self::default() }
+    }
+
+    fn signed(&self, text: String) -> Option<Signature> {
+        signed_by(carrier::untag(&text, Issuer::Anthropic)?, self.issuer)
     }
 
     fn fail(&mut self, event: &Value, out: &mut Vec<Event>) {
@@ -116,6 +129,11 @@ impl Decoder {
         if let Some(reported) = holder.get("usage").filter(|usage| usage.is_object()) {
             self.usage.merge(&usage::read(reported));
             out.push(Event::Usage(self.usage));
+            let word = reported.get("service_tier").and_then(Value::as_str);
+            if let Some(word) = word.filter(|word| self.tier.as_deref() != Some(word)) {
+                self.tier = Some(word.to_owned());
+                out.push(Event::ServiceTier(tier::read_answer(word).to_owned()));
+            }
         }
     }
 
@@ -126,23 +144,29 @@ impl Decoder {
         };
         let block = match content.get("type").and_then(Value::as_str).unwrap_or_default() {
             "text" => {
-                out.extend(text("text").map(Event::Text));
-                Block::Text
+                let from = self.characters;
+                self.text(text("text"), out);
+                let sources = content.get("citations").and_then(Value::as_array).cloned();
+                Block::Text { sources: sources.unwrap_or_default(), from }
             }
             "thinking" => {
                 out.extend(text("thinking").map(Event::Reasoning));
-                out.extend(text("signature").and_then(signed).map(Event::ReasoningSignature));
+                let signature = text("signature").and_then(|text| self.signed(text));
+                out.extend(signature.map(Event::ReasoningSignature));
                 Block::Thinking
             }
             "redacted_thinking" => {
-                out.extend(text("data").and_then(signed).map(Event::ReasoningRedacted));
+                let data = text("data").and_then(|text| self.signed(text));
+                out.extend(data.map(Event::ReasoningRedacted));
                 Block::Redacted
             }
             "tool_use" => {
                 let index = self.calls;
                 self.calls += 1;
                 let (id, name) = (text("id").unwrap_or_default(), text("name").unwrap_or_default());
-                out.push(Event::ToolCallStart { index, id, name, signature: None });
+                let (id, rider) = carrier::dismount(&id);
+                let signature = rider.and_then(|rider| rider.call);
+                out.push(Event::ToolCallStart { index, id: id.to_owned(), name, signature });
                 let input =
                     content.get("input").filter(|input| input.as_object().is_some_and(|it| !it.is_empty()));
                 Block::Tool { index, input: input.map(Value::to_string), has_input: false }
@@ -151,7 +175,14 @@ impl Decoder {
             _ => Block::Opaque { value: content.clone(), input: String::new() },
         };
         if let Some(left) = self.blocks.insert(index_of(event), block) {
-            close(left, out);
+            self.close(left, out);
+        }
+    }
+
+    fn text(&mut self, text: Option<String>, out: &mut Vec<Event>) {
+        if let Some(text) = text {
+            self.characters = self.characters.saturating_add(length(&text));
+            out.push(Event::Text(text));
         }
     }
 
@@ -161,15 +192,18 @@ impl Decoder {
             delta.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
         };
         let kind = delta.get("type").and_then(Value::as_str).unwrap_or_default();
-        let block = self.blocks.get_mut(&index_of(event));
-        match (kind, block) {
-            ("text_delta", _) => out.extend(text("text").map(Event::Text)),
-            ("thinking_delta", _) => out.extend(text("thinking").map(Event::Reasoning)),
-            ("signature_delta", _) => {
-                out.extend(text("signature").and_then(signed).map(Event::ReasoningSignature))
+        match kind {
+            "text_delta" => return self.text(text("text"), out),
+            "thinking_delta" => return out.extend(text("thinking").map(Event::Reasoning)),
+            "signature_delta" => {
+                let signature = text("signature").and_then(|text| self.signed(text));
+                return out.extend(signature.map(Event::ReasoningSignature));
             }
-            ("citations_delta", _) => {
-                out.push(Event::Opaque { format: Format::Messages, value: delta.clone() });
+            _ => {}
+        }
+        match (kind, self.blocks.get_mut(&index_of(event))) {
+            ("citations_delta", Some(Block::Text { sources, .. })) => {
+                sources.extend(delta.get("citation").cloned());
             }
             ("input_json_delta", Some(Block::Tool { index, has_input, .. })) => {
                 if let Some(fragment) = text("partial_json") {
@@ -197,33 +231,33 @@ impl Decoder {
 
     fn close_all(&mut self, out: &mut Vec<Event>) {
         for block in std::mem::take(&mut self.blocks).into_values() {
-            close(block, out);
+            self.close(block, out);
         }
     }
-}
 
-fn signed(text: String) -> Option<Signature> {
-    carrier::untag(&text, Issuer::Anthropic)
+    fn close(&self, block: Block, out: &mut Vec<Event>) {
+        match block {
+            Block::Text { sources, from } => {
+                let sources = sources.iter().map(|source| citations::read(source, from, self.characters));
+                out.extend(sources.map(Event::Citation));
+            }
+            // No delta of the input means that there is none.
+            Block::Tool { index, input, has_input: false } => {
+                let fragment = input.unwrap_or_else(|| "{}".into());
+                out.push(Event::ToolCallArguments { index, fragment });
+            }
+            Block::Opaque { mut value, input } => {
+                if let (Value::Object(block), false) = (&mut value, input.is_empty()) {
+                    let input = serde_json::from_str(&input).unwrap_or_else(|_| Map::new().into());
+                    block.insert("input".into(), input);
+                }
+                out.push(Event::Opaque { format: Format::Messages, value });
+            }
+            Block::Tool { .. } | Block::Thinking | Block::Redacted => {}
+        }
+    }
 }
 
 fn index_of(event: &Value) -> u64 {
     event.get("index").and_then(Value::as_u64).unwrap_or(0)
-}
-
-fn close(block: Block, out: &mut Vec<Event>) {
-    match block {
-        // No delta of the input means that there is none.
-        Block::Tool { index, input, has_input: false } => {
-            let fragment = input.unwrap_or_else(|| "{}".into());
-            out.push(Event::ToolCallArguments { index, fragment });
-        }
-        Block::Opaque { mut value, input } => {
-            if let (Value::Object(block), false) = (&mut value, input.is_empty()) {
-                let input = serde_json::from_str(&input).unwrap_or_else(|_| Map::new().into());
-                block.insert("input".into(), input);
-            }
-            out.push(Event::Opaque { format: Format::Messages, value });
-        }
-        Block::Tool { .. } | Block::Text | Block::Thinking | Block::Redacted => {}
-    }
 }

@@ -9,10 +9,11 @@ use crate::dialect::{Format, Reply, StreamEncoder, carrier};
 use crate::error::ClientError;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Event, FinishReason, Issuer, Usage};
+use crate::message::{Citation, Event, FinishReason, Issuer, Usage};
 use crate::sse;
 
-use super::{Seen, answer_id, error, usage, write_finish};
+use super::response::call_id;
+use super::{Seen, answer_id, citations, error, usage, write_finish};
 
 /// One answer: `message_start`, blocks one after the other, `message_delta`, `message_stop`.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub(super) struct Encoder {
     /// block ends before the next begins.
     waiting: VecDeque<Waiting>,
     seen: Seen,
+    /// The one of several answers that events belong to; only the first can be told here.
+    choice: usize,
+    tier: Option<String>,
     finish: Option<FinishReason>,
     usage: Usage,
     ledger: Ledger,
@@ -36,9 +40,15 @@ pub(super) struct Encoder {
 #[derive(Debug)]
 enum Open {
     Nothing,
-    Text,
+    /// `is_cited`: sources follow the text, so that more text belongs to another block.
+    Text {
+        is_cited: bool,
+    },
     Thinking,
-    Tool { index: usize, arguments: Balance },
+    Tool {
+        index: usize,
+        arguments: Balance,
+    },
 }
 
 #[derive(Debug)]
@@ -107,6 +117,8 @@ impl Encoder {
             open: Open::Nothing,
             waiting: VecDeque::new(),
             seen: Seen::default(),
+            choice: 0,
+            tier: None,
             finish: None,
             usage: Usage::default(),
             ledger: Ledger::new(Format::Messages),
@@ -126,7 +138,7 @@ impl Encoder {
             "content": [],
             "stop_reason": null,
             "stop_sequence": null,
-            "usage": usage::write(&self.usage),
+            "usage": usage::write(&self.usage, self.tier.as_deref()),
         });
         write(out, "message_start", &json!({"type": "message_start", "message": message}));
     }
@@ -164,11 +176,24 @@ impl Encoder {
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
-        if !matches!(self.open, Open::Text) {
+        if !matches!(self.open, Open::Text { is_cited: false }) {
             self.flush_calls(out);
-            self.open_block(Open::Text, &json!({"type": "text", "text": ""}), out);
+            self.open_block(Open::Text { is_cited: false }, &json!({"type": "text", "text": ""}), out);
         }
         self.delta(Delta::Text { text }, out);
+    }
+
+    /// Sources stand at the text before them.
+    fn cite(&mut self, source: &Citation, out: &mut Vec<u8>) {
+        match (citations::write(source), &mut self.open) {
+            (Some(citation), Open::Text { is_cited }) => {
+                *is_cited = true;
+                let delta = json!({"type": "citations_delta", "citation": citation});
+                let delta = json!({"type": "content_block_delta", "index": self.next, "delta": delta});
+                write(out, "content_block_delta", &delta);
+            }
+            _ => self.ledger.note(Field::AnswerCitations, Fate::Dropped),
+        }
     }
 
     fn think(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
@@ -224,23 +249,13 @@ impl Encoder {
             self.call_start(waiting, out);
         }
     }
-
-    fn own_block(&mut self, value: &Value, out: &mut Vec<u8>) {
-        let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-        if kind == "citations_delta" {
-            if !matches!(self.open, Open::Text) {
-                self.flush_calls(out);
-                self.open_block(Open::Text, &json!({"type": "text", "text": ""}), out);
-            }
-            let delta = json!({"type": "content_block_delta", "index": self.next, "delta": value});
-            return write(out, "content_block_delta", &delta);
-        }
-        self.whole_block(value, out);
-    }
 }
 
 impl StreamEncoder for Encoder {
     fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if self.choice > 0 && event.is_meaningful() {
+            return self.ledger.note(Field::AnswerChoices, Fate::Dropped);
+        }
         match event {
             Event::Start { id, model, created: _ } => {
                 self.id.clone_from(id);
@@ -262,9 +277,9 @@ impl StreamEncoder for Encoder {
                 let data = carrier::tag(data, Issuer::Anthropic);
                 self.whole_block(&json!({"type": "redacted_thinking", "data": data}), out);
             }
-            Event::ToolCallStart { index, id, name, signature: _ } => {
+            Event::ToolCallStart { index, id, name, signature } => {
                 self.seen.tool_call = true;
-                let (id, name) = (id.clone(), name.clone());
+                let (id, name) = (call_id(id, signature.as_ref()), name.clone());
                 self.waiting.push_back(Waiting { index: *index, id, name, arguments: String::new() });
                 self.advance_calls(out);
             }
@@ -272,13 +287,17 @@ impl StreamEncoder for Encoder {
                 self.call_arguments(*index, fragment, out);
                 self.advance_calls(out);
             }
-            Event::Opaque { format: Format::Messages, value } => self.own_block(value, out),
-            Event::Opaque { .. } => self.ledger.note(Field::AnswerPart, Fate::Dropped),
-            Event::Citation(_) => self.ledger.note(Field::AnswerCitations, Fate::Dropped),
-            Event::Image(_) | Event::Audio(_) => self.ledger.note(Field::AnswerPart, Fate::Dropped),
-            Event::Choice(_) | Event::Logprobs(_) | Event::ServiceTier(_) => {}
+            Event::Opaque { format: Format::Messages, value } => self.whole_block(value, out),
+            Event::Citation(source) => self.cite(source, out),
+            Event::Opaque { .. } | Event::Image(_) | Event::Audio(_) => {
+                self.ledger.note(Field::AnswerPart, Fate::Dropped);
+            }
+            Event::Choice(choice) => self.choice = *choice,
+            Event::Logprobs(_) => self.ledger.note(Field::AnswerLogprobs, Fate::Dropped),
+            Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
             Event::Usage(usage) => self.usage.merge(usage),
-            Event::Finish(reason) => self.finish = Some(reason.clone()),
+            Event::Finish(reason) if self.choice == 0 => self.finish = Some(reason.clone()),
+            Event::Finish(_) => {}
             // Who drives the stream turns it into `error`.
             Event::Error(_) => {}
         }
@@ -294,7 +313,7 @@ impl StreamEncoder for Encoder {
         let delta = json!({
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
-            "usage": usage::write(&self.usage),
+            "usage": usage::write(&self.usage, self.tier.as_deref()),
         });
         write(out, "message_delta", &delta);
         write(out, "message_stop", &json!({"type": "message_stop"}));

@@ -1,0 +1,9 @@
+//! What is sent to providers, held against the vendors' own schemas.
+//!
+//! Schemas and recordings stay outside the repository: `PENSTOCK_SPECS` and `PENSTOCK_CONFORMANCE` name their folders,
+//! `shared/specs` and `shared/conformance` beside the checkout are the defaults. Where a folder is absent the test says
+//! so; without schemas it passes, without recordings it checks the fixtures alone.
+
+mod bedrock;
+mod gemini;
+mod requests;

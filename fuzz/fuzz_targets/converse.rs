@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| penstock_fuzz::dialect(penstock_llm::Format::Converse, data));

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| penstock_fuzz::framing(penstock_llm::Framing::EventStream, data));

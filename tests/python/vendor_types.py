@@ -1,0 +1,238 @@
+"""Checks request bodies against the types of the vendors' own SDKs.
+
+Reads JSON lines from standard input, `{"vendor": "cohere", "body": {...}}`, and prints what does not fit, one problem a
+line; exits with 1 where there was one, and with 2 where a vendor's package is not installed. `--versions` prints the
+packages instead.
+
+The SDKs themselves are lenient: they send unknown members and unknown words, so that an old SDK works with a new API.
+Here a member that a type does not have and a word that it does not list are problems.
+
+Needs `pip install cohere anthropic mistralai`; written with cohere 7.3.1, anthropic 2.13.0 and mistralai 3.7.0.
+"""
+
+import collections.abc
+import importlib.metadata
+import inspect
+import json
+import sys
+import types
+import typing
+
+import typing_extensions
+
+# Members that an API takes and its SDK's newest types leave out, with the reason.
+BESIDE = {
+    # The SDK adds it itself.
+    "cohere": {"stream"},
+    # Gone from the types with the models that refuse them; older models take them still.
+    "anthropic": {"temperature", "top_p", "top_k"},
+}
+
+
+def cohere():
+    from cohere.v2.raw_client import RawV2Client
+
+    hints = typing.get_type_hints(RawV2Client.chat, include_extras=True)
+    names = inspect.signature(RawV2Client.chat).parameters
+    fields = {name: hints[name] for name in names if name not in ("self", "request_options")}
+    return Record("chat", fields, {"model", "messages"})
+
+
+def anthropic():
+    from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
+
+    return typing.Union[MessageCreateParamsNonStreaming, MessageCreateParamsStreaming]
+
+
+def mistralai():
+    from mistralai.client.models import ChatCompletionRequest
+
+    return ChatCompletionRequest
+
+
+VENDORS = {"cohere": cohere, "anthropic": anthropic, "mistralai": mistralai}
+
+
+class Record:
+    """Members by name, and which of them are required."""
+
+    def __init__(self, name, fields, required):
+        self.name, self.fields, self.required = name, fields, required
+
+    def tags(self):
+        """Members that can have one value only."""
+        for name, hint in self.fields.items():
+            words = literals(hint)
+            if words is not None and len(words) == 1:
+                yield name, words[0]
+
+
+def record(hint):
+    """A `Record` for a class with members, else None."""
+    if isinstance(hint, Record):
+        return hint
+    if typing_extensions.is_typeddict(hint):
+        hints = typing_extensions.get_type_hints(hint, include_extras=True)
+        return Record(hint.__name__, hints, required_members(hint, hints))
+    model_fields = getattr(hint, "model_fields", None)
+    if isinstance(hint, type) and isinstance(model_fields, dict):
+        fields, required = {}, set()
+        for name, field in model_fields.items():
+            known_as = field.alias or alias(field.metadata) or name
+            fields[known_as] = field.annotation
+            if field.is_required():
+                required.add(known_as)
+        return Record(hint.__name__, fields, required)
+    return None
+
+
+def required_members(hint, hints):
+    """`__required_keys__` misses `Required` where annotations are evaluated late."""
+    bases = [base for base in getattr(hint, "__orig_bases__", ()) if typing_extensions.is_typeddict(base)]
+    inherited = {name for base in bases for name in base.__annotations__}
+    required = set()
+    for base in bases:
+        required |= required_members(base, hints)
+    for name in hint.__annotations__:
+        origin = typing_extensions.get_origin(hints[name])
+        is_own = name not in inherited and hint.__total__ and origin is not typing_extensions.NotRequired
+        if is_own or origin is typing_extensions.Required:
+            required.add(name)
+    return required
+
+
+def alias(metadata):
+    return next((item.alias for item in metadata if getattr(item, "alias", None)), None)
+
+
+def bare(hint):
+    """Without what says nothing about the value."""
+    while True:
+        origin = typing_extensions.get_origin(hint)
+        if origin in (typing_extensions.Annotated, typing_extensions.Required, typing_extensions.NotRequired):
+            hint = typing_extensions.get_args(hint)[0]
+        elif isinstance(hint, typing_extensions.TypeAliasType):
+            hint = hint.__value__
+        elif isinstance(origin, typing_extensions.TypeAliasType):
+            hint = origin.__value__[typing_extensions.get_args(hint)]
+        else:
+            return hint
+
+
+def branches(hint):
+    """The alternatives of a union, flat. What stands there for values that the SDK does not know yet is none."""
+    hint = bare(hint)
+    if typing_extensions.get_origin(hint) not in (typing.Union, types.UnionType):
+        return [hint]
+    flat = [branch for arg in typing_extensions.get_args(hint) for branch in branches(arg)]
+    named = [branch for branch in flat if not is_for_unknown(branch)]
+    lists_words = any(literals(branch) is not None for branch in named)
+    return [branch for branch in named if not (lists_words and branch is typing.Any)]
+
+
+def is_for_unknown(hint):
+    name = getattr(hint, "__name__", "")
+    return name.startswith(("Unrecognized", "Unknown", "Unset"))
+
+
+def literals(hint):
+    hint = bare(hint)
+    if typing_extensions.get_origin(hint) in (typing.Literal, typing_extensions.Literal):
+        return typing_extensions.get_args(hint)
+    return None
+
+
+def problems(value, hint, path):
+    found = [one_branch(value, branch, path) for branch in branches(hint)]
+    if not found:
+        return [f"{path}: nothing is known of its type"]
+    fitting = [list_ for list_, _ in found if not list_]
+    if fitting:
+        return []
+    # The branch whose tags fit is the one that was meant.
+    return min(found, key=lambda it: (not it[1], len(it[0])))[0]
+
+
+def one_branch(value, hint, path):
+    """The problems of one alternative, and whether it is likely meant."""
+    if hint is typing.Any or hint is object:
+        return [], True
+    if hint is type(None) or hint is None:
+        return ([] if value is None else [f"{path}: not null"]), False
+    words = literals(hint)
+    if words is not None:
+        return ([] if value in words else [f"{path}: {value!r} is none of {', '.join(map(repr, words))}"]), True
+    of = record(hint)
+    if of is not None:
+        return check_record(value, of, path)
+    origin, args = typing_extensions.get_origin(hint) or hint, typing_extensions.get_args(hint)
+    if inspect.isclass(origin):
+        if origin is str:
+            return ([] if isinstance(value, str) else [f"{path}: not a text"]), isinstance(value, str)
+        if origin is bool:
+            return ([] if isinstance(value, bool) else [f"{path}: not true or false"]), isinstance(value, bool)
+        if origin in (int, float):
+            is_number = isinstance(value, (int, float) if origin is float else int) and not isinstance(value, bool)
+            return ([] if is_number else [f"{path}: not a number ({origin.__name__})"]), is_number
+        if issubclass(origin, collections.abc.Mapping):
+            if not isinstance(value, dict):
+                return [f"{path}: not an object"], False
+            inner = args[1] if len(args) == 2 else typing.Any
+            return [it for name, item in value.items() for it in problems(item, inner, f"{path}.{name}")], True
+        if issubclass(origin, collections.abc.Iterable):
+            if not isinstance(value, list):
+                return [f"{path}: not a list"], False
+            inner = args[0] if args else typing.Any
+            return [it for i, item in enumerate(value) for it in problems(item, inner, f"{path}[{i}]")], True
+    return [f"{path}: the type {hint!r} is not understood"], False
+
+
+def check_record(value, of, path):
+    if not isinstance(value, dict):
+        return [f"{path}: not an object ({of.name})"], False
+    at = f"{path}." if path else ""
+    found = [f"{at}{name}: missing ({of.name})" for name in sorted(of.required - value.keys())]
+    for name, item in value.items():
+        here = at + name
+        if name not in of.fields:
+            found.append(f"{here}: {of.name} has no such member")
+        else:
+            found.extend(problems(item, of.fields[name], here))
+    tags = list(of.tags())
+    is_meant = bool(tags) and all(value.get(name) == word for name, word in tags if name in value)
+    return found, is_meant
+
+
+def check(vendor, body):
+    body = {name: item for name, item in body.items() if name not in BESIDE.get(vendor, ())}
+    return problems(body, VENDORS[vendor](), "")
+
+
+def main():
+    if "--versions" in sys.argv[1:]:
+        for name in VENDORS:
+            try:
+                print(f"{name} {importlib.metadata.version(name)}")
+            except importlib.metadata.PackageNotFoundError:
+                print(f"{name} is not installed")
+        return 0
+    status = 0
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.strip():
+            continue
+        case = json.loads(line)
+        name = case.get("name", f"line {number}")
+        try:
+            found = check(case["vendor"], case["body"])
+        except ModuleNotFoundError as error:
+            print(f"{name}: {case['vendor']} cannot be checked: {error}")
+            status = 2
+            continue
+        for problem in found:
+            print(f"{name}: {problem}")
+            status = max(status, 1)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+//! Every provider type, and every official SDK: recorded answers of the vendor come back the same, whichever SDK asks.
+//!
+//! Types without recordings of their own play those of OpenAI, whose format they speak.
+
+use crate::gateway::{Gateway, World};
+use penstock_e2e::conformance::{Exchange, load};
+use penstock_e2e::{Behaviour, Replay, Script, node, python};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Streams are cut in pieces of so many bytes.
+const CHUNK: usize = 211;
+/// Recordings of each kind that are played for a type.
+const MOST: usize = 12;
+
+/// A private key made for tests, which no service account has.
+const SERVICE_ACCOUNT_KEY: &str = include_str!("../../../dataplane/proxy/src/credentials/tests/rsa-key.pem");
+
+/// Provider type, file and endpoints of its recordings, model, members of its pool entry.
+struct Case {
+    r#type: &'static str,
+    file: &'static str,
+    endpoints: &'static [&'static str],
+    model: &'static str,
+    more: Value,
+}
+
+fn cases(token_url: &str) -> Vec<Case> {
+    const CHAT: &[&str] = &["chat.completions"];
+    const GEMINI: &[&str] = &["generateContent", "streamGenerateContent"];
+    let chat = |r#type, file, model| Case { r#type, file, endpoints: CHAT, model, more: json!({}) };
+    let with = |case: Case, more: Value| Case { more, ..case };
+    let google = json!({
+        "region": "europe-west1", "project": "acme",
+        "auth": {"google": {"secretRef": {"name": "google", "key": "key.json"}}},
+    });
+    let _ = token_url;
+    vec![
+        chat("OpenAI", "openai", "gpt-4o"),
+        chat("AzureOpenAI", "azure-openai", "gpt-4o"),
+        Case { endpoints: &["messages"], ..chat("Anthropic", "anthropic", "claude-sonnet-4-5") },
+        Case { endpoints: GEMINI, ..chat("Gemini", "google-ai-studio", "gemini-2.5-flash") },
+        with(Case { endpoints: GEMINI, ..chat("VertexAI", "google-vertex", "gemini-2.5-flash") }, google),
+        with(
+            Case {
+                endpoints: &["converse", "converse-stream"],
+                ..chat("Bedrock", "aws-bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+            },
+            json!({"region": "eu-central-1", "auth": {"aws": {"secretRef": {"name": "aws"}}}}),
+        ),
+        chat("Mistral", "mistral", "mistral-large-latest"),
+        Case { endpoints: &["cohere:v2/chat"], ..chat("Cohere", "cohere", "command-a-03-2025") },
+        chat("DeepSeek", "deepseek", "deepseek-chat"),
+        chat("Qwen", "dashscope", "qwen-plus"),
+        chat("Moonshot", "openai", "kimi-k2-0905-preview"),
+        chat("Zhipu", "zai", "glm-4.6"),
+        chat("MiniMax", "openai", "MiniMax-M2"),
+        chat("ByteDance", "openai", "doubao-seed-1-6-250615"),
+        chat("MetaLlama", "openai", "Llama-4-Maverick-17B-128E-Instruct-FP8"),
+        chat("XAI", "xai", "grok-4"),
+        chat("Groq", "groq", "llama-3.3-70b-versatile"),
+        chat("Together", "together", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+        chat("Fireworks", "openai", "accounts/fireworks/models/llama-v3p3-70b-instruct"),
+        chat("OpenRouter", "openrouter", "openai/gpt-4o"),
+        chat("Perplexity", "perplexity", "sonar"),
+        chat("Cerebras", "cerebras", "llama-3.3-70b"),
+        chat("SambaNova", "sambanova", "Meta-Llama-3.3-70B-Instruct"),
+        chat("NvidiaNim", "openai", "meta/llama-3.3-70b-instruct"),
+        chat("HuggingFace", "huggingface", "meta-llama/Llama-3.3-70B-Instruct"),
+        chat("DeepInfra", "openai", "meta-llama/Llama-3.3-70B-Instruct"),
+        chat("Nebius", "nebius", "meta-llama/Llama-3.3-70B-Instruct"),
+        chat("Novita", "novita", "meta-llama/llama-3.3-70b-instruct"),
+        chat("Databricks", "databricks", "databricks-meta-llama-3-3-70b-instruct"),
+        with(chat("Snowflake", "snowflake", "llama3.1-70b"), json!({"project": "acme"})),
+        with(
+            chat("Watsonx", "openai", "ibm/granite-3-3-8b-instruct"),
+            json!({"region": "eu-de", "project": "00000000-0000-0000-0000-000000000000"}),
+        ),
+        with(
+            chat("CloudflareWorkersAI", "cloudflare", "@cf/meta/llama-3.3-70b-instruct-fp8-fast"),
+            json!({"project": "acme"}),
+        ),
+        Case { endpoints: &["ollama:chat"], ..chat("Ollama", "ollama", "llama3.3") },
+        chat("OpenAICompatible", "vllm", "llama-3.3-70b-instruct"),
+    ]
+}
+
+fn recorded(case: &Case, test: &str) -> Option<Vec<Exchange>> {
+    let is_good = |it: &Exchange| {
+        case.endpoints.contains(&it.endpoint.as_str())
+            && it.fidelity == "wire"
+            && it.status == Some(200)
+            && it.response_body().is_some()
+    };
+    let of = |file: &str| Some(load(file, test)?.into_iter().filter(is_good).collect::<Vec<_>>());
+    let mut all = of(case.file)?;
+    let of_chat = case.endpoints == ["chat.completions"];
+    if all.is_empty() && of_chat {
+        all = of("openai")?;
+    }
+    let mut counts = [0, 0];
+    all.retain(|exchange| {
+        let count = &mut counts[usize::from(exchange.stream)];
+        *count += 1;
+        *count <= MOST
+    });
+    Some(all)
+}
+
+/// What stands in the first message, and says which answer to play.
+fn marker(index: usize) -> String {
+    format!("<<{index}>>")
+}
+
+/// Plays the exchange whose marker stands in the request; Google's and IBM's token endpoints beside it.
+fn play(exchanges: Vec<Behaviour>) -> Replay {
+    Replay::start(Script::by(move |request, _| {
+        if request.path.contains("token") {
+            return Behaviour::json(
+                json!({"access_token": "ya29.test", "token_type": "Bearer", "expires_in": 3600, "expiration": 4102444800u64}),
+            );
+        }
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let index = body.split_once("<<").and_then(|(_, rest)| rest.split_once(">>")).map(|(index, _)| index);
+        let index: usize = index.and_then(|index| index.parse().ok()).expect("a marker in the request");
+        exchanges[index].clone()
+    }))
+}
+
+fn behaviour(exchange: &Exchange) -> Behaviour {
+    let behaviour = exchange.behaviour(CHUNK).expect("an answer");
+    let has_type = exchange.response_headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
+    let kind = match (exchange.stream, exchange.endpoint.as_str()) {
+        (true, "converse-stream") => "application/vnd.amazon.eventstream",
+        (true, "ollama:chat") => "application/x-ndjson",
+        (true, _) => "text/event-stream",
+        (false, _) => "application/json",
+    };
+    if has_type { behaviour } else { behaviour.header("content-type", kind) }
+}
+
+#[test]
+fn every_provider_to_every_sdk() {
+    let test = "every_provider_to_every_sdk";
+    let mut exchanges: Vec<(&'static str, Exchange)> = Vec::new();
+    let cases = cases("");
+    for case in &cases {
+        let Some(found) = recorded(case, test) else { return };
+        assert!(!found.is_empty(), "no recording for {}", case.r#type);
+        exchanges.extend(found.into_iter().map(|exchange| (case.r#type, exchange)));
+    }
+    let replay = play(exchanges.iter().map(|(_, exchange)| behaviour(exchange)).collect());
+    let gateway = Gateway::start_with_env(
+        &world(&cases, &replay.url()),
+        &[("PENSTOCK_IBM_IAM_ENDPOINT", &format!("{}/identity/token", replay.url()))],
+    );
+
+    let call = |client: &str, index: usize| {
+        let (r#type, exchange) = &exchanges[index];
+        json!({"client": client, "model": r#type, "text": marker(index), "stream": exchange.stream})
+    };
+    const PYTHON: [&str; 5] = ["chat", "responses", "messages", "gemini", "completions"];
+    const NODE: [&str; 2] = ["chat", "responses"];
+    let job = |clients: &[&str]| {
+        let calls: Vec<Value> = (0..exchanges.len())
+            .flat_map(|index| clients.iter().map(move |client| (index, *client)))
+            .map(|(index, client)| call(client, index))
+            .collect();
+        json!({"base_url": gateway.url, "api_key": "none", "concurrency": 8, "calls": calls})
+    };
+    let of_python: Vec<Value> = python::run("clients.py", &[], &[], &job(&PYTHON));
+    let of_node: Option<Vec<Value>> = node::run(&job(&NODE));
+    if of_node.is_none() {
+        penstock_e2e::skip(test, "the Node part: no node or npm");
+    }
+
+    let mut wrong = Vec::new();
+    let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    for (index, (r#type, exchange)) in exchanges.iter().enumerate() {
+        let python = PYTHON
+            .iter()
+            .zip(&of_python[index * PYTHON.len()..])
+            .map(|(name, got)| (format!("python {name}"), got));
+        let node = of_node.iter().flat_map(|got| NODE.iter().zip(&got[index * NODE.len()..]));
+        let answers: Vec<(String, &Value)> =
+            python.chain(node.map(|(name, got)| (format!("node {name}"), got))).collect();
+        // The SDK's own way to say that an answer reached its limit or was filtered.
+        let is_limit = |got: &Value| {
+            matches!(
+                got["error"].as_str(),
+                Some("LengthFinishReasonError" | "ContentFilterFinishReasonError")
+            )
+        };
+        let first = &answers[0].1;
+        for (name, got) in &answers {
+            if is_limit(got) {
+                continue;
+            }
+            // Completions know no tools.
+            let same_tools = name.ends_with("completions") || got["tools"] == first["tools"];
+            let same = got["ok"] == first["ok"] && got["text"] == first["text"] && same_tools;
+            let is_said = got["ok"] == true || got["status"].is_number();
+            if !same || !is_said {
+                wrong.push(format!(
+                    "{} {} {name}: {got}\n    {} has {first}",
+                    r#type, exchange.id, answers[0].0
+                ));
+            }
+        }
+        counts.entry(r#type).or_default()[usize::from(exchange.stream)] += 1;
+    }
+    let table: Vec<String> =
+        counts.iter().map(|(name, [whole, streams])| format!("{name} {whole}+{streams}")).collect();
+    eprintln!(
+        "{} provider types, {} recorded answers (whole+streamed: {}), {} SDK calls of Python, {} of Node",
+        counts.len(),
+        exchanges.len(),
+        table.join(", "),
+        of_python.len(),
+        of_node.map_or(0, |got| got.len())
+    );
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn world(cases: &[Case], url: &str) -> World {
+    let mut world = World::new();
+    world.secret("aws", &[("access-key-id", "AKIDEXAMPLE"), ("secret-access-key", "wJalrXUtnFEMI")]);
+    let account = json!({
+        "type": "service_account", "client_email": "penstock@acme.iam.gserviceaccount.com", "private_key_id": "1",
+        "private_key": SERVICE_ACCOUNT_KEY, "token_uri": format!("{url}/token"),
+    });
+    world.secret("google", &[("key.json", &account.to_string())]);
+    for case in cases {
+        let mut provider = json!({
+            "name": "up", "type": case.r#type, "endpoint": format!("{url}/{}", case.r#type),
+            "models": [{"name": "m", "upstream": case.model}],
+        });
+        if case.r#type != "Ollama" {
+            provider["auth"] = json!({"apiKeys": [{"secretRef": {"name": "keys", "key": "one"}}]});
+        }
+        for (name, value) in case.more.as_object().expect("an object") {
+            provider[name] = value.clone();
+        }
+        let pool = case.r#type.to_ascii_lowercase();
+        world.pool_of(&pool, provider);
+        world.route_named(&pool, case.r#type, &pool);
+    }
+    world
+}
