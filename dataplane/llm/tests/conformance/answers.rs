@@ -56,6 +56,7 @@ fn stream(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream
             report.problem(exchange, format!("cut {seed} gives other events"));
         }
     }
+    half(exchange, bytes, format, upstream, report);
     if events.iter().filter(|event| matches!(event, Event::Start { .. })).count() > 1 {
         report.problem(exchange, "more than one start");
     }
@@ -71,6 +72,17 @@ fn stream(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream
             }
         }
         (failure, wanted) => report.problem(exchange, format!("{failure:?}\nwant {wanted:?}")),
+    }
+}
+
+/// A stream that broke off is no answer, unless the reason to end was in the part that came.
+fn half(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream<'_>, report: &mut Report) {
+    for quarter in 1..4 {
+        let part = &bytes[..bytes.len() * quarter / 4];
+        let Ok(events) = decode(&[part], format, upstream) else { continue };
+        if !events.iter().any(|event| matches!(event, Event::Finish(_) | Event::Error(_))) {
+            report.problem(exchange, format!("{quarter} quarters of the stream pass for all of it"));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A decoded answer, encoded for clients of every format and read back by the reading of that format.
 
-use penstock_llm::{Event, Format, Ledger, Reply, Response};
+use penstock_llm::{ClientError, Event, Format, Ledger, Reply, Response};
 use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
@@ -32,6 +32,9 @@ pub fn check(
             let bytes = stream(events, client);
             compare(exchange, client, "stream", reading::stream(&bytes, client), &wanted, report);
             write(exchange, client, json!({"stream": true, "sse": String::from_utf8_lossy(&bytes)}), report);
+            if reading::stream(&broken_off(events, client), client) != Outcome::Failure {
+                report.problem(exchange, format!("{client:?} stream: a failure looks like an end"));
+            }
         }
     }
 }
@@ -41,6 +44,15 @@ fn stream(events: &[Event], client: Format) -> Vec<u8> {
     let mut out = Vec::new();
     events.iter().for_each(|event| encoder.push(event, &mut out));
     encoder.finish(&mut out);
+    out
+}
+
+/// A stream whose provider failed half-way, behind a reason to end if that came first.
+fn broken_off(events: &[Event], client: Format) -> Vec<u8> {
+    let mut encoder = client.dialect().stream_encoder(reply());
+    let mut out = Vec::new();
+    events[..events.len() / 2].iter().for_each(|event| encoder.push(event, &mut out));
+    encoder.error(&ClientError::new(502, "upstream_error", "the provider broke off"), &mut out);
     out
 }
 
