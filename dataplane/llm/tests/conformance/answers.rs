@@ -42,6 +42,7 @@ fn error(exchange: &Exchange, format: Format, upstream: &Upstream<'_>, report: &
     if error.message.is_empty() || !expected.contains(&error.kind) || error.status != exchange.status {
         report.problem(exchange, format!("{error:?}, want {expected:?}"));
     }
+    clients::check_error(exchange, &error, report);
 }
 
 fn stream(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream<'_>, report: &mut Report) {

@@ -1,6 +1,6 @@
 //! A decoded answer, encoded for clients of every format and read back by the reading of that format.
 
-use penstock_llm::{ClientError, Event, Format, Ledger, Reply, Response};
+use penstock_llm::{ClientError, Event, Format, Ledger, Reply, Response, UpstreamError};
 use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
@@ -35,6 +35,26 @@ pub fn check(
             if reading::stream(&broken_off(events, client), client) != Outcome::Failure {
                 report.problem(exchange, format!("{client:?} stream: a failure looks like an end"));
             }
+        }
+    }
+}
+
+/// A provider's error has the shape of the client's format, whatever shape it came in.
+pub fn check_error(exchange: &Exchange, error: &UpstreamError, report: &mut Report) {
+    let UpstreamError { status, code, param, message, kind: _, retry_after: _ } = error.clone();
+    let error = ClientError { status, code, param, message };
+    for client in CLIENTS {
+        let body = client.dialect().encode_error(&error, "req1");
+        let body: Value = serde_json::from_slice(&body).expect("an encoded error is JSON");
+        let is_typed = match client {
+            Format::Messages => body["type"] == "error" && body["error"]["type"].is_string(),
+            Format::Gemini => body["error"]["code"] == status && body["error"]["status"].is_string(),
+            _ => body["error"]["type"].is_string(),
+        };
+        // Anthropic has no member for the field that the error is about: its name stands before the message.
+        let says = body["error"]["message"].as_str().is_some_and(|text| text.ends_with(&error.message));
+        if !is_typed || !says {
+            report.problem(exchange, format!("error for a {client:?} client: {body}"));
         }
     }
 }

@@ -59,7 +59,7 @@ pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
     report.counts(exchange).requests += 1;
     for target in TARGETS {
         if let Err(refused) = send(exchange, &request, format, target, report) {
-            report.refuse(format!("{}: {}", target.name, refused.message));
+            report.refuse(refused.message);
         }
     }
     // The provider that took it must get it.
@@ -85,18 +85,18 @@ fn send(
     let mut ledger = Ledger::new(format);
     let bytes = translate::encode_request(request, spoken, &upstream, &mut ledger)?;
     report.counts(exchange).sent += 1;
-    if !matches!(serde_json::from_slice(&bytes), Ok(Value::Object(_))) {
+    let Ok(Value::Object(mut body)) = serde_json::from_slice(&bytes) else {
         report.problem(exchange, format!("the request to {name} is no JSON object"));
+        return Ok(());
+    };
+    // They stand in the URL, at some.
+    if spoken != Format::Converse {
+        body.insert("model".into(), model.into());
     }
-    // Read back as the format has it, without what the provider type changes behind the encoder.
-    let bytes = spoken.dialect().encode_request(request, &upstream, &mut Ledger::new(format))?;
-    let mut body: Value = serde_json::from_slice(&bytes).expect("an encoded request is JSON");
     if spoken == Format::Gemini {
-        // They stand in the URL.
-        body["model"] = model.into();
-        body["stream"] = request.stream.into();
+        body.insert("stream".into(), request.stream.into());
     }
-    match spoken.dialect().decode_request(body.to_string().as_bytes()) {
+    match spoken.dialect().decode_request(Value::from(body).to_string().as_bytes()) {
         Ok(again) => same(exchange, request, again, target, &ledger, report),
         Err(error) => report.problem(exchange, format!("our request to {name}: {error}")),
     }
@@ -116,7 +116,7 @@ fn same(
     if takes_all && request.origin == Some(format) && ledger.is_empty() {
         again.include_usage = request.include_usage;
         again.model.clone_from(&request.model);
-        let (before, after) = (without_empty_texts(request.clone()), without_empty_texts(again.clone()));
+        let (before, after) = (plain(request.clone()), plain(again.clone()));
         if before != after {
             report
                 .problem(exchange, format!("the request to {name} changed: {}", difference(&before, &after)));
@@ -128,10 +128,12 @@ fn same(
     }
 }
 
-/// Beside tool calls, null and an empty text are the same.
-fn without_empty_texts(mut request: Request) -> Request {
+/// Without what says nothing: beside tool calls, null and an empty text are the same; names of stored items mean
+/// something to who stored them alone.
+fn plain(mut request: Request) -> Request {
     for message in &mut request.messages {
         message.parts.retain(|part| !matches!(&part.body, PartBody::Text(text) if text.is_empty()));
+        message.parts.iter_mut().for_each(|part| drop(part.extra.remove("id")));
     }
     request
 }
