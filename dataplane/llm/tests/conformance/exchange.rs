@@ -55,6 +55,9 @@ impl Exchange {
         {
             return Err("the client library changed the names of its members");
         }
+        if answer["status"] == "queued" {
+            return Err("a job in the background, not an answer yet");
+        }
         if endpoint.starts_with("stream") && events[0]["type"] == "message" {
             return Err("a whole answer in place of a stream's events");
         }
