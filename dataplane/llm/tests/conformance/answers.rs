@@ -1,6 +1,6 @@
 //! A recorded answer through its decoder, beside the reading of it.
 
-use penstock_llm::{Broken, Event, Format, Response, Upstream, collect};
+use penstock_llm::{Broken, Event, Format, Response, Upstream, UpstreamError, collect};
 
 use crate::clients;
 use crate::cuts::{CUTS, cut, decode};
@@ -19,7 +19,7 @@ pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
         Some(Answer::Whole(body)) => {
             let decoded = format.dialect().decode_response(body.to_string().as_bytes(), &upstream);
             match (decoded, reading::whole(&body, format)) {
-                (Ok(Err(_)), Outcome::Failure) => report.counts(exchange).errors += 1,
+                (Ok(Err(error)), Outcome::Failure) => failed(exchange, &error, report),
                 (Err(Broken::Empty), Outcome::Answer(wanted)) if wanted.is_empty() => {}
                 (Ok(Ok(response)), Outcome::Answer(wanted)) => {
                     if compare(exchange, &response, &wanted, report) {
@@ -36,13 +36,20 @@ pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
 }
 
 fn error(exchange: &Exchange, format: Format, upstream: &Upstream<'_>, report: &mut Report) {
-    report.counts(exchange).errors += 1;
     let error = upstream.provider.classify(format, exchange.status, &exchange.error_body());
+    if error.status != exchange.status {
+        report.problem(exchange, format!("status {} of {}", error.status, exchange.status));
+    }
+    failed(exchange, &error, report);
+}
+
+fn failed(exchange: &Exchange, error: &UpstreamError, report: &mut Report) {
+    report.counts(exchange).errors += 1;
     let expected = failures::expected(exchange);
-    if error.message.is_empty() || !expected.contains(&error.kind) || error.status != exchange.status {
+    if error.message.is_empty() || !expected.contains(&error.kind) {
         report.problem(exchange, format!("{error:?}, want {expected:?}"));
     }
-    clients::check_error(exchange, &error, report);
+    clients::check_error(exchange, error, report);
 }
 
 fn stream(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream<'_>, report: &mut Report) {
@@ -63,7 +70,7 @@ fn stream(exchange: &Exchange, bytes: &[u8], format: Format, upstream: &Upstream
     }
     let failure = events.iter().find(|event| matches!(event, Event::Error(_)));
     match (failure, reading::stream(bytes, format)) {
-        (Some(_), Outcome::Failure) => report.counts(exchange).errors += 1,
+        (Some(Event::Error(error)), Outcome::Failure) => failed(exchange, error, report),
         (None, Outcome::Answer(wanted)) => {
             let response = collect(events.clone());
             if compare(exchange, &response, &wanted, report) {
