@@ -95,8 +95,10 @@ fields! {
     Input = "input", "input", "input", "requests[].content";
     Dimensions = "dimensions", "dimensions", "dimensions", "outputDimensionality";
     EncodingFormat = "encoding_format", "encoding_format", "encoding_format", "encoding_format";
+    /// What the vectors are for.
+    InputType = "input_type", "input_type", "input_type", "requests[].taskType";
     /// A count that no provider made.
-    TokenCount = "input_tokens", "input_tokens", "input_tokens", "totalTokens";
+    TokenCount = "usage.prompt_tokens", "input_tokens", "input_tokens", "totalTokens";
     /// A part of an answer.
     AnswerPart = "choices[].message.content", "content[]", "output[]", "candidates[].content.parts[]";
     AnswerCitations = "choices[].message.annotations", "content[].citations", "output[].content[].annotations", "candidates[].citationMetadata";

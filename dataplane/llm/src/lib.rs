@@ -1,7 +1,7 @@
 //! LLM wire formats, as pure code: bytes in, typed neutral messages between, bytes out.
 //!
-//! Owns: dialects, provider types, framing of streams, the catalogue of models, the ledger of what happened to each
-//! field, and the simulated provider's answers.
+//! Owns: dialects, embeddings, counting of tokens, provider types, framing of streams, the catalogue of models, the
+//! ledger of what happened to each field, and the simulated provider's answers.
 //! Refuses to know: sockets, clocks, tasks, Kubernetes, configuration.
 //!
 //! Hub and spoke: a dialect decodes and encodes one wire format, in both directions, through [`message`].

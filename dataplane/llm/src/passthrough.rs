@@ -57,6 +57,11 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
     }
 }
 
+/// Does [`stamp`] change anything of this format and provider?
+pub fn stamps(format: Format, upstream: &Upstream<'_>) -> bool {
+    format == Format::Responses && upstream.issuer() != Some(Issuer::OpenAI)
+}
+
 /// The JSON of an answer, or of one event of a stream, that passes to a client of the same format: reasoning state in it
 /// that is not the format's own issuer's gets its issuer's name, so that it finds its way back. `None`: it passes as it is.
 pub fn stamp(json: &str, format: Format, upstream: &Upstream<'_>) -> Option<String> {

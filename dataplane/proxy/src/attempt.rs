@@ -14,13 +14,15 @@ use penstock_config::FailoverReason;
 use penstock_llm::ratelimit::Limits;
 use penstock_llm::simulated::{self, Behaviour, Failure as SimulatedFailure, Plan};
 use penstock_llm::sse::Parser;
-use penstock_llm::{Broken, ErrorKind, Event, FinishReason, Format, Ledger, UpstreamError, Usage, collect};
+use penstock_llm::{
+    Broken, ErrorKind, Event, FinishReason, Format, Ledger, UpstreamError, Usage, collect, passthrough,
+};
 
 use crate::failure::Failure;
 use crate::health::{Admission, AllRest, Key, RestReason};
 use crate::job::{Ask, Encoded, Job, Rendered, Wire};
 use crate::metrics::{AttemptResult, SkipReason};
-use crate::pump::{Pump, Source, Writer};
+use crate::pump::{Pump, Source, Stamp, Writer};
 use crate::runtime::{Candidate, Via};
 use crate::unix_time::unix_ms;
 use crate::upstream::SendError;
@@ -150,7 +152,7 @@ pub async fn run(
 
 async fn over_http(
     job: &Job<'_>,
-    target: &Candidate,
+    target: &Arc<Candidate>,
     key: &Key,
     encoded: &Encoded,
     is_last: bool,
@@ -168,7 +170,7 @@ fn limits_of(headers: &HeaderMap) -> Limits {
 
 async fn read_answer(
     job: &Job<'_>,
-    target: &Candidate,
+    target: &Arc<Candidate>,
     encoded: &Encoded,
     response: Response<Incoming>,
     is_last: bool,
@@ -197,11 +199,18 @@ async fn read_answer(
         decoder: dialect.stream_decoder(&target.upstream()),
     };
     let writer = if as_it_is {
-        Writer::Same { strip_usage: job.strips_usage() }
+        Writer::Same { strip_usage: job.strips_usage(), stamp: stamp(format, target) }
     } else {
         Writer::Translate(job.format().dialect().stream_encoder(job.reply.clone()))
     };
     begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await
+}
+
+/// Reasoning state of another issuer than the format's own is told apart in streams that pass as they are.
+fn stamp(format: Format, target: &Arc<Candidate>) -> Option<Stamp> {
+    let target = target.clone();
+    passthrough::stamps(format, &target.upstream())
+        .then(|| Box::new(move |data: &str| passthrough::stamp(data, format, &target.upstream())) as Stamp)
 }
 
 /// A stream for a client that wants the answer whole, of a provider that only streams.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::header::HeaderMap;
 use penstock_config::ParameterPolicy;
-use penstock_llm::embed::{self, EmbedFormat, EmbedRequest, EmbedResponse};
+use penstock_llm::embed::{self, EmbedFormat, EmbedRequest, EmbedResponse, Passed};
 use penstock_llm::envelope::Envelope;
 use penstock_llm::field::Field;
 use penstock_llm::message::Issuer;
@@ -98,13 +98,7 @@ impl Wire {
     pub fn format(self) -> Option<Format> {
         match self {
             Self::Generate { format, .. } | Self::CountTokens(format) => Some(format),
-            Self::Embed { format, .. } => Some(match format {
-                EmbedFormat::OpenAI => Format::Chat,
-                EmbedFormat::Gemini | EmbedFormat::Vertex => Format::Gemini,
-                EmbedFormat::Cohere => Format::Cohere,
-                EmbedFormat::Ollama => Format::Ollama,
-                EmbedFormat::Titan | EmbedFormat::BedrockCohere => Format::Converse,
-            }),
+            Self::Embed { format, .. } => Some(format.errors()),
             Self::Nothing => None,
         }
     }
@@ -235,12 +229,8 @@ impl<'a> Job<'a> {
                 message: format!("provider {} has no embeddings", target.provider_name),
             })
         })?;
-        let keeps = format == EmbedFormat::OpenAI
-            && !self.envelope.has_escaped_member()
-            && !self
-                .envelope
-                .members(self.body)
-                .any(|name| name == "provider_options" || name == "input_type");
+        let keeps =
+            format == EmbedFormat::OpenAI && embed::keeps_bytes(self.envelope, self.body, &target.upstream());
         let body = if keeps {
             self.envelope.splice(self.body, &target.upstream, false)
         } else {
@@ -300,20 +290,24 @@ impl<'a> Job<'a> {
                     Err(error) => return Ok(Err(error)),
                 };
                 let bytes = if as_it_is {
-                    bytes
+                    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+                    passthrough::stamp(text, format, &upstream).map_or(bytes, Bytes::from)
                 } else {
                     self.format().dialect().encode_response(&response, &self.reply, &mut ledger).into()
                 };
                 (bytes, response.usage)
             }
-            Wire::Embed { as_it_is: true, .. } => {
-                let usage = embed::read_usage(&bytes);
-                (bytes, usage)
-            }
+            Wire::Embed { as_it_is: true, .. } => match embed::pass(&bytes, self.body)? {
+                Ok(Passed { usage, rewritten }) => (rewritten.map_or(bytes, Bytes::from), usage),
+                Err(error) => return Ok(Err(error)),
+            },
             Wire::Embed { format, as_it_is: false } => {
                 let request = self.embed_request().map_err(|bad| Broken::Malformed(bad.message))?;
                 match embed::decode_response(&bytes, format, request)? {
-                    Ok(response) => self.render_vectors(&response, request),
+                    Ok(response) => {
+                        embed::note_answer(&response, &mut ledger);
+                        self.render_vectors(&response, request)
+                    }
                     Err(error) => return Ok(Err(error)),
                 }
             }

@@ -108,7 +108,8 @@ pub fn readiness(proxy: &Proxy) -> Response<Body> {
     }
 }
 
-/// The list of models, or one of them, in the format of the SDK that asks: Anthropic's sends its version header.
+/// The list of models, or one of them, in the format of the SDK that asks: Anthropic's sends its version header,
+/// Google's its own header for the key.
 fn models(
     proxy: &Proxy,
     format: Option<Format>,
@@ -116,9 +117,11 @@ fn models(
     headers: &HeaderMap,
     id: &str,
 ) -> Response<Body> {
-    let of_sdk = || match headers.contains_key("anthropic-version") {
-        true => Format::Messages,
-        false => Format::Chat,
+    let of_sdk = || match (headers.contains_key("anthropic-version"), headers.contains_key("x-goog-api-key"))
+    {
+        (true, _) => Format::Messages,
+        (false, true) => Format::Gemini,
+        (false, false) => Format::Chat,
     };
     let format = format.unwrap_or_else(of_sdk);
     let listing = configured(proxy).and_then(|runtime| {

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use penstock_llm::{
     Broken, ClientError, Event, FinishReason, Format, Frame, Frames, Ledger, Reply, StreamDecoder,
-    StreamEncoder, UpstreamError, Usage,
+    StreamEncoder, UpstreamError, Usage, sse,
 };
 
 /// Where events come from.
@@ -32,9 +32,14 @@ pub enum Writer {
     Same {
         /// Usage was asked for by us and not by the client: the chunk that carries nothing else is left out.
         strip_usage: bool,
+        /// What a frame's data becomes where it may not pass as it is.
+        stamp: Option<Stamp>,
     },
     Translate(Box<dyn StreamEncoder>),
 }
+
+/// Rewrites a frame's data; `None` leaves it as it is.
+pub type Stamp = Box<dyn Fn(&str) -> Option<String> + Send>;
 
 /// Why a stream ended before its time.
 #[derive(Debug)]
@@ -227,11 +232,15 @@ fn write_frame(writer: &mut Writer, frame: &Frame, events: &[Event], out: &mut V
         return;
     }
     match writer {
-        Writer::Same { strip_usage } => {
+        Writer::Same { strip_usage, stamp } => {
             let only_usage =
                 !events.is_empty() && events.iter().all(|event| matches!(event, Event::Usage(_)));
-            if !(*strip_usage && only_usage) {
-                out.extend_from_slice(&frame.raw);
+            if *strip_usage && only_usage {
+                return;
+            }
+            match stamp.as_ref().and_then(|stamp| stamp(&frame.data)) {
+                Some(data) => sse::write_event(out, frame.event.as_deref(), &data),
+                None => out.extend_from_slice(&frame.raw),
             }
         }
         Writer::Translate(encoder) => events.iter().for_each(|event| encoder.push(event, out)),

@@ -10,6 +10,13 @@ use crate::ledger::{Fate, Ledger};
 
 /// Members of requests in each format, at any level, that nothing else takes.
 const KNOWN: &[&str] = &[
+    // Embeddings, of servers in OpenAI's format
+    "embedding_types",
+    "late_chunking",
+    "normalized",
+    "output_dtype",
+    "task",
+    "thinking_mode",
     // OpenAI, and servers that speak its format
     "audio",
     "chat_template_kwargs",
@@ -106,7 +113,7 @@ const REASONING: &[(&str, &[&str])] = &[
 ];
 
 /// Notes each as dropped, but for those that say nothing, see [`note_one`].
-pub(super) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
+pub(crate) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     for (name, value) in extra {
         note_one(name, value, ledger);
     }

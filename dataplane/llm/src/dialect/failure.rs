@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, UpstreamError};
 
 /// An error as a provider words it.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// Status that the report itself names, for errors inside a 200.
     pub status: Option<u16>,
     pub code: Option<String>,

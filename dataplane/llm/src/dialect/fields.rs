@@ -7,7 +7,7 @@ use crate::message::{Reasoning, Request};
 
 /// An object, of which known members are taken; what remains are the unknown ones, in order.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     path: String,
     map: Map<String, Value>,
 }
@@ -100,6 +100,15 @@ impl Fields {
         self.take(name).map(|value| Fields::of(value, path)).transpose()
     }
 
+    /// Penstock's `provider_options`: an object of objects.
+    pub fn provider_options(&mut self) -> Result<Map<String, Value>, BadRequest> {
+        let options = self.object("provider_options")?.map(Fields::rest).unwrap_or_default();
+        match options.iter().find(|(_, options)| !options.is_object()) {
+            Some((name, _)) => Err(wrong(format!("provider_options.{name}"), "an object")),
+            None => Ok(options),
+        }
+    }
+
     /// Puts a member back among the unknown ones.
     pub fn keep(&mut self, name: &str, value: Value) {
         self.map.insert(name.to_owned(), value);
@@ -121,12 +130,7 @@ pub(super) fn take_own(fields: &mut Fields, request: &mut Request) -> Result<(),
     if let (None, Some(on)) = (&request.reasoning, request.thinking_mode) {
         request.reasoning = Some(if on { Reasoning::On } else { Reasoning::Off });
     }
-    for (name, options) in fields.object("provider_options")?.map(Fields::rest).unwrap_or_default() {
-        if !options.is_object() {
-            return Err(wrong(format!("provider_options.{name}"), "an object"));
-        }
-        request.provider_options.insert(name, options);
-    }
+    request.provider_options = fields.provider_options()?;
     Ok(())
 }
 
@@ -135,7 +139,7 @@ pub(super) fn with_paths(path: &str, items: Vec<Value>) -> Vec<(String, Value)> 
     items.into_iter().enumerate().map(|(i, item)| (format!("{path}[{i}]"), item)).collect()
 }
 
-pub(super) fn wrong(path: String, want: &str) -> BadRequest {
+pub(crate) fn wrong(path: String, want: &str) -> BadRequest {
     let message = format!("`{path}` must be {want}");
     BadRequest::new(path, message)
 }

@@ -17,6 +17,15 @@ pub(super) fn from_url(url: String, detail: Option<String>) -> Media {
     }
 }
 
+/// Bytes as base64 text. Some clients put a whole `data:` URL where the text belongs.
+pub(super) fn from_bytes(media_type: String, data: String) -> Media {
+    let data = match split(&data) {
+        Some((_, bytes)) => bytes.to_owned(),
+        None => data,
+    };
+    Media::Base64 { media_type, data, detail: None }
+}
+
 /// Media type and base64 text of a `data:` URL.
 pub(super) fn split(url: &str) -> Option<(&str, &str)> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;

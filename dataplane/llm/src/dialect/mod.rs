@@ -24,6 +24,10 @@ mod wait;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::extras::note_dropped;
+pub(crate) use self::failure::Report;
+pub(crate) use self::fields::{Fields, wrong};
+
 use crate::catalogue::Facts;
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
 use crate::framing::{Frame, Framing};

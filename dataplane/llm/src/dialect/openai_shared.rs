@@ -50,6 +50,8 @@ fn carried(name: &str, value: &Value, from: Option<Format>, to: Format) -> Optio
             let options = value.as_object()?;
             (options.len() == 1 && options.contains_key("include_obfuscation")).then(|| value.clone())
         }
+        // The chat format's default, which servers that copy it need not know.
+        "store" if to == Format::Chat && *value == Value::Bool(false) => None,
         name => BODY.contains(&name).then(|| value.clone()),
     }
 }
@@ -186,9 +188,10 @@ mod tests {
             (None, json!({"store": true})),
             (Some(Format::Chat), json!({"prediction": {}, "tool_choice": {"type": "web_search"}})),
             (Some(Format::Responses), json!({"stream_options": {"new": 1}})),
+            (Some(Format::Responses), json!({"store": false})),
         ] {
             let extra = object(extra);
-            assert_eq!(carry(&extra, from, Format::Responses), (Map::new(), extra.clone()));
+            assert_eq!(carry(&extra, from, Format::Chat), (Map::new(), extra.clone()));
         }
     }
 

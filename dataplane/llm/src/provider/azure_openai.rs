@@ -8,7 +8,7 @@
 use super::openai::Models;
 use super::{Auth, Call, Provider, Quirks, Site};
 use crate::Format;
-use crate::embed::EmbedFormat;
+use crate::embed::{EmbedFormat, EmbedQuirks};
 use crate::message::Issuer;
 
 #[derive(Debug)]
@@ -42,6 +42,10 @@ impl Provider for AzureOpenAI {
 
     fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
         Some(EmbedFormat::OpenAI)
+    }
+
+    fn embed_quirks(&self, _model: &str) -> &'static EmbedQuirks {
+        &EmbedQuirks::OPENAI
     }
 
     /// Deployments have names of their own.

@@ -2,6 +2,7 @@
 
 use super::vendor::{Base, Vendor};
 use super::{CallIds, Quirks, ReasoningControl};
+use crate::embed::EmbedQuirks;
 
 pub static MISTRAL: Vendor = Vendor {
     name: "Mistral",
@@ -9,6 +10,7 @@ pub static MISTRAL: Vendor = Vendor {
     docs: "https://docs.mistral.ai/api/",
     base: Base::Public("https://api.mistral.ai/v1"),
     embeddings: true,
+    embed_quirks: &EmbedQuirks::MISTRAL,
     own_models: &[
         "mistral-",
         "ministral-",

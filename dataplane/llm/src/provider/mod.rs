@@ -128,6 +128,12 @@ pub trait Provider: Debug + Send + Sync {
         None
     }
 
+    /// How it departs from OpenAI's embeddings, where it speaks those.
+    fn embed_quirks(&self, model: &str) -> &'static crate::embed::EmbedQuirks {
+        let _ = model;
+        &crate::embed::EmbedQuirks::COMPATIBLE
+    }
+
     /// Base URL when the pool gives none. `{region}` and `{project}` in it are the pool's.
     fn default_endpoint(&self) -> Option<&'static str> {
         None

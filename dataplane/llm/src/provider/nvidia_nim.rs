@@ -3,6 +3,7 @@
 use super::vendor::{Base, Vendor};
 use super::{Quirks, ReasoningControl};
 use crate::Format;
+use crate::embed::EmbedQuirks;
 
 pub static NVIDIA_NIM: Vendor = Vendor {
     name: "NvidiaNim",
@@ -11,6 +12,7 @@ pub static NVIDIA_NIM: Vendor = Vendor {
     base: Base::Public("https://integrate.api.nvidia.com/v1"),
     formats: |_| &[Format::Chat, Format::Completions],
     embeddings: true,
+    embed_quirks: &EmbedQuirks::NVIDIA,
     quirks: |_| &QUIRKS,
     ..Vendor::CHAT
 };

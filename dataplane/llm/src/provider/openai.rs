@@ -3,6 +3,7 @@
 use super::vendor::{Base, Vendor};
 use super::{Quirks, ReasoningControl};
 use crate::Format;
+use crate::embed::EmbedQuirks;
 use crate::message::Issuer;
 
 pub static OPENAI: Vendor = Vendor {
@@ -12,6 +13,7 @@ pub static OPENAI: Vendor = Vendor {
     base: Base::Public("https://api.openai.com/v1"),
     formats: |_| &[Format::Chat, Format::Responses, Format::Completions],
     embeddings: true,
+    embed_quirks: &EmbedQuirks::OPENAI,
     // Not `openai-organization` and `openai-project`: they select an account, and the account is the key's.
     passed_headers: &["openai-beta"],
     own_models: &[

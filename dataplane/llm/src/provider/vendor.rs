@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Auth, Call, Provider, Quirks, Site, fill, join};
 use crate::dialect::Upstream;
-use crate::embed::EmbedFormat;
+use crate::embed::{EmbedFormat, EmbedQuirks};
 use crate::message::Issuer;
 use crate::{ErrorKind, Format, UpstreamError};
 
@@ -44,6 +44,7 @@ pub struct Vendor {
     /// Has `count_tokens` below [`Self::messages`].
     pub counts_tokens: bool,
     pub embeddings: bool,
+    pub embed_quirks: &'static EmbedQuirks,
     pub auth: Auth,
     pub passed_headers: &'static [&'static str],
     /// Beginnings of the names of its own models.
@@ -68,6 +69,7 @@ impl Vendor {
         messages: "",
         counts_tokens: false,
         embeddings: false,
+        embed_quirks: &EmbedQuirks::COMPATIBLE,
         auth: Auth::BEARER,
         passed_headers: &[],
         own_models: &[],
@@ -136,6 +138,10 @@ impl Provider for Vendor {
 
     fn embed_format(&self, _model: &str) -> Option<EmbedFormat> {
         self.embeddings.then_some(EmbedFormat::OpenAI)
+    }
+
+    fn embed_quirks(&self, _model: &str) -> &'static EmbedQuirks {
+        self.embed_quirks
     }
 
     fn default_endpoint(&self) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::dialect::fields::{Fields, with_paths, wrong};
-use crate::dialect::{Format, carrier};
+use crate::dialect::{Format, carrier, media};
 use crate::error::BadRequest;
 use crate::message::{Issuer, Media, Part, PartBody, ReasoningBlock, ToolCall};
 
@@ -80,10 +80,6 @@ fn source(fields: &mut Fields) -> Decoded<Option<Media>> {
     Ok(Some(match source.required_string("type")?.as_str() {
         "url" => Media::Url { url: source.required_string("url")?, detail: None },
         "text" => Media::PlainText(source.required_string("data")?),
-        _ => Media::Base64 {
-            media_type: source.required_string("media_type")?,
-            data: source.required_string("data")?,
-            detail: None,
-        },
+        _ => media::from_bytes(source.required_string("media_type")?, source.required_string("data")?),
     }))
 }

@@ -62,7 +62,7 @@ pub(super) fn encode(
     let thinks = thinks(upstream);
     let mut encoder = Encoder { upstream, ledger, origin: *origin, is_same_format, out: Map::new() };
     encoder.set("model", upstream.model);
-    let holds_state = encoder.conversation(system, messages, thinks)?;
+    let holds_state = encoder.conversation(request, system, messages, thinks)?;
     encoder.tools(tools, tool_choice.as_ref(), *parallel_tool_calls);
     encoder.max_tokens(*max_tokens);
     encoder.sampling(*temperature, *top_p);
@@ -150,6 +150,7 @@ impl Encoder<'_> {
     /// Whether the history holds reasoning state that goes to this provider.
     fn conversation(
         &mut self,
+        request: &Request,
         system: &[Part],
         messages: &[Message],
         thinks: Option<bool>,
@@ -166,7 +167,7 @@ impl Encoder<'_> {
             openai_shared::join_part(&mut Map::new(), &part.extra, self.origin, self.ledger);
         }
         let instructions = texts.join("\n\n");
-        let mut items = Items::new(self.upstream, self.origin, thinks, self.ledger);
+        let mut items = Items::new(self.upstream, request, thinks, self.ledger);
         items.messages(messages)?;
         let Items { mut out, holds_state, .. } = items;
         if out.is_empty() && !instructions.is_empty() && !self.is_same_format {

@@ -1,7 +1,7 @@
 //! Ids of items that we make, and ids of calls that OpenAI takes.
 
 /// OpenAI takes no longer `call_id` (`FunctionCallOutputItemParam` of its OpenAPI document).
-const LONGEST_CALL_ID: usize = 64;
+pub(super) const LONGEST_CALL_ID: usize = 64;
 /// How the ids of reasoning items begin that we make. OpenAI refuses one that it does not know and that holds no state of
 /// its own, so that a history with such an id is written anew.
 pub(super) const MADE_REASONING: &str = "rs_ps_";
@@ -20,42 +20,9 @@ pub(super) fn stem(request_id: &str) -> String {
     request_id.chars().filter(is_fit).take(LONGEST_REQUEST_ID).collect()
 }
 
-/// The id itself, or a short one that is the same for the same id.
-pub(super) fn fit_call_id(id: &str) -> String {
-    if id.len() <= LONGEST_CALL_ID {
-        return id.to_owned();
-    }
-    let head: String = id.chars().filter(char::is_ascii_graphic).take(40).collect();
-    format!("{head}_{:016x}", fnv(id.as_bytes()))
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; parameters from their page <http://www.isthe.com/chongo/tech/comp/fnv/>).
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fnv_of_the_page() {
-        assert_eq!(fnv(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv(b"foobar"), 0x8594_4171_f739_67e8);
-    }
-
-    #[test]
-    fn long_ids_are_shortened_alike() {
-        let (a, b) = ("x".repeat(100), format!("{}y", "x".repeat(99)));
-        assert_eq!(fit_call_id("call_1"), "call_1");
-        assert_eq!(fit_call_id(&a), fit_call_id(&a));
-        assert_ne!(fit_call_id(&a), fit_call_id(&b));
-        for id in [&a, &"é".repeat(90)] {
-            assert!(fit_call_id(id).len() <= LONGEST_CALL_ID);
-        }
-    }
 
     #[test]
     fn stems_are_plain_and_short() {

@@ -157,7 +157,8 @@ pub(super) fn image(id: &str, media: &Media) -> Option<Value> {
     }))
 }
 
-/// Probabilities of tokens are written as in the chat format; here the bytes are required.
+/// Probabilities of tokens are written as in the chat format; here the bytes are required, and the probability too: the
+/// first token of an echoed prompt has none.
 pub(super) fn logprobs(chat: &Value) -> Vec<Value> {
     let Some(tokens) = chat.get("content").and_then(Value::as_array) else { return Vec::new() };
     let complete = |token: &Value| {
@@ -167,7 +168,8 @@ pub(super) fn logprobs(chat: &Value) -> Vec<Value> {
         }
         token
     };
-    let tokens = tokens.iter().map(|token| {
+    let is_known = |token: &&Value| token.get("logprob").is_some_and(Value::is_number);
+    let tokens = tokens.iter().filter(is_known).map(|token| {
         let mut token: Map<String, Value> = complete(token);
         let top = token.get("top_logprobs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let top: Vec<Value> = top.iter().map(|token| complete(token).into()).collect();

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::quirks::{CallIds, Quirks};
 use crate::dialect::call_ids::{Ids, Rule};
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras, fields, openai_shared};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -144,16 +144,35 @@ impl Encoder<'_> {
         if self.is_same_format() {
             fields::add_missing(target, extra);
         } else {
-            extras::note_dropped(extra, self.ledger);
+            openai_shared::join_part(target, extra, self.request.origin, self.ledger);
         }
     }
 
     /// Members of the request without a neutral meaning. Those of another format have no place here.
     fn extra(&mut self) {
         if !self.is_same_format() {
-            return extras::note_dropped(&self.request.extra, self.ledger);
+            return self.shared();
         }
         for (name, value) in &self.request.extra {
+            self.extra_member(name, value);
+        }
+    }
+
+    /// What a client of OpenAI's other format said that this one has too.
+    fn shared(&mut self) {
+        let (taken, rest) = openai_shared::carry(&self.request.extra, self.request.origin, Format::Chat);
+        extras::note_dropped(&rest, self.ledger);
+        for (name, value) in &taken {
+            if name == "tool_choice" {
+                // It says more than the neutral choice; among no tools it is a 400.
+                match self.out.contains_key("tools") {
+                    true => drop(self.out.shift_remove(name)),
+                    false => {
+                        extras::note_one(name, value, self.ledger);
+                        continue;
+                    }
+                }
+            }
             self.extra_member(name, value);
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Encoder, object};
-use crate::dialect::{Format, media};
+use crate::dialect::{Format, extras, media};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::Fate;
@@ -37,7 +37,7 @@ impl Encoder<'_> {
 
     /// One plain text is written as a string, as most clients do and every server takes. So are several, where a server
     /// takes no list of texts.
-    pub(super) fn text_or_list(&self, mut parts: Vec<Value>) -> Value {
+    pub(super) fn text_or_list(&mut self, mut parts: Vec<Value>) -> Value {
         let is_text = |part: &Value| part.get("type").is_some_and(|kind| kind == "text");
         match parts.as_mut_slice() {
             [] => "".into(),
@@ -47,6 +47,11 @@ impl Encoder<'_> {
                 only.get_mut("text").map(Value::take).unwrap_or_default()
             }
             all if !self.quirks.text_lists && all.iter().all(is_text) => {
+                for (name, value) in all.iter().filter_map(Value::as_object).flatten() {
+                    if !matches!(name.as_str(), "type" | "text") {
+                        extras::note_one(name, value, self.ledger);
+                    }
+                }
                 let texts: Vec<&str> = all.iter().filter_map(|part| part.get("text")?.as_str()).collect();
                 texts.join("\n\n").into()
             }

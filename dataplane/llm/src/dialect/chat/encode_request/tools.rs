@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Encoder, object};
+use crate::dialect::{Format, openai_shared};
 use crate::field::Field;
 use crate::ledger::Fate;
 use crate::message::{Tool, ToolChoice};
@@ -28,7 +29,10 @@ impl Encoder<'_> {
             match &tool.opaque {
                 None => out.push(self.tool(tool)),
                 Some(opaque) if self.is_same_format() => out.push(opaque.clone()),
-                Some(_) => self.note(Field::Tool, Fate::Dropped),
+                Some(opaque) => match openai_shared::tool(opaque, request.origin, Format::Chat) {
+                    Some(tool) => out.push(tool),
+                    None => self.note(Field::Tool, Fate::Dropped),
+                },
             }
         }
         if !out.is_empty() {

@@ -4,12 +4,13 @@ mod content;
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::call_ids::{Ids, Rule};
 use crate::dialect::openai_shared::{self, read_custom_call};
 use crate::dialect::{Format, Upstream, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Issuer, Message, Part, PartBody, ReasoningBlock, Role, ToolCall};
+use crate::message::{Issuer, Message, Part, PartBody, ReasoningBlock, Request, Role, ToolCall};
 
 use super::{ids, state};
 
@@ -23,6 +24,8 @@ pub(super) struct Items<'a> {
     /// Does the model reason?
     thinks: Option<bool>,
     ledger: &'a mut Ledger,
+    /// Ids of calls as OpenAI takes them.
+    calls: Ids,
     /// Ids of calls to custom tools: their results are items of another type.
     custom: Vec<String>,
 }
@@ -30,11 +33,20 @@ pub(super) struct Items<'a> {
 impl<'a> Items<'a> {
     pub fn new(
         upstream: &'a Upstream<'a>,
-        origin: Option<Format>,
+        request: &Request,
         thinks: Option<bool>,
         ledger: &'a mut Ledger,
     ) -> Self {
-        Self { out: Vec::new(), holds_state: false, upstream, origin, thinks, ledger, custom: Vec::new() }
+        Self {
+            out: Vec::new(),
+            holds_state: false,
+            upstream,
+            origin: request.origin,
+            thinks,
+            ledger,
+            calls: Ids::new(Rule::AtMost(ids::LONGEST_CALL_ID), request),
+            custom: Vec::new(),
+        }
     }
 
     fn is_same_format(&self) -> bool {
@@ -133,7 +145,7 @@ impl<'a> Items<'a> {
 
     /// A call and its result change alike.
     fn call_id(&mut self, id: &str) -> String {
-        let fit = ids::fit_call_id(id);
+        let fit = self.calls.of(id);
         if fit != id {
             self.note(Field::CallId, Fate::Emulated);
         }
