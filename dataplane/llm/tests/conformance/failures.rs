@@ -24,7 +24,7 @@ const KNOWN: &[(&str, &[ErrorKind])] = &[
     // The model wrote a call that does not fit its schema: another attempt or model may do better.
     ("test_tool_use_failed_error", &[ServerError]),
     // "You exceeded your current quota, please check your plan and billing details", with status 200.
-    ("openai/src/responses/__fixtures__/openai-error.1", &[Credentials]),
+    ("openai/src/responses/__fixtures__/openai-error.1", &[Credentials, RateLimited]),
     // "Content violates usage guidelines".
     ("openrouter/x_ai_grok_3_mini", &[ContentFiltered]),
     // "Model is getting throttled".
