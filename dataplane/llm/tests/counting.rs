@@ -1,7 +1,7 @@
 //! Counting of tokens: fixtures of `golden/count`, recorded counters, and what holds for every prompt.
 //!
-//! - `requests/<name>.json`: `{"model", "request"}`, a client's question in Anthropic's format. Snapshot: the ledger
-//!   and the question to Anthropic.
+//! - `requests/<name>.json`: `{"provider", "format", "model", "request"}`, a client's question in Anthropic's format
+//!   (without `provider`: for Anthropic). Snapshot: the ledger and the question to the provider.
 //! - `estimates/<name>.json`: `{"client", "request"}`. Snapshot: the estimate.
 //!
 //! The recordings stay outside the repository, see `embeddings.rs`.
@@ -37,19 +37,28 @@ fn assert_golden(kind: &str, name: &str, text: &str) {
     }, { insta::assert_snapshot!(name, text) });
 }
 
+/// The question to a provider's counter.
+fn ask_provider(name: &str, format: Format, request: &Request, model: &str) -> (Value, Ledger) {
+    let upstream = Upstream::new(model, provider::by_name(name).unwrap());
+    let mut ledger = Ledger::new(Format::Messages);
+    let body = count::encode_request(request, format, &upstream, &mut ledger).unwrap();
+    (serde_json::from_slice(&body).unwrap(), ledger)
+}
+
 /// The question to Anthropic's counter.
 fn ask(request: &Request, model: &str) -> (Value, Ledger) {
-    let upstream = Upstream::new(model, provider::by_name("Anthropic").unwrap());
-    let mut ledger = Ledger::new(Format::Messages);
-    let body = count::encode_request(request, Format::Messages, &upstream, &mut ledger).unwrap();
-    (serde_json::from_slice(&body).unwrap(), ledger)
+    ask_provider("Anthropic", Format::Messages, request, model)
 }
 
 #[test]
 fn requests() {
     for (name, fixture) in fixtures("requests") {
         let request = read(Format::Messages, &fixture["request"]);
-        let (body, ledger) = ask(&request, fixture["model"].as_str().unwrap());
+        let name_of_provider = fixture["provider"].as_str().unwrap_or("Anthropic");
+        let format = fixture["format"].as_str().unwrap_or("Messages");
+        let format: Format = serde_json::from_value(format.into()).unwrap();
+        let (body, ledger) =
+            ask_provider(name_of_provider, format, &request, fixture["model"].as_str().unwrap());
         let body = serde_json::to_string_pretty(&body).unwrap();
         assert_golden("requests", &name, &format!("ledger: {ledger}\n{body}"));
     }

@@ -181,7 +181,6 @@ fn more_texts_than_a_provider_takes_are_refused() {
         (EmbedFormat::Gemini, "gemini-embedding-001", 100),
         (EmbedFormat::VertexGemini, "gemini-embedding-001", 100),
         (EmbedFormat::Vertex, "text-embedding-005", 250),
-        (EmbedFormat::Vertex, "gemini-embedding-001", 1),
         (EmbedFormat::Cohere, "embed-v4.0", 96),
         (EmbedFormat::BedrockCohere, "cohere.embed-v4:0", 96),
         (EmbedFormat::Titan, "amazon.titan-embed-text-v2:0", 1),

@@ -117,7 +117,8 @@ fn models(
     headers: &HeaderMap,
     id: &str,
 ) -> Response<Body> {
-    let of_sdk = || match (headers.contains_key("anthropic-version"), headers.contains_key("x-goog-api-key")) {
+    let of_sdk = || match (headers.contains_key("anthropic-version"), headers.contains_key("x-goog-api-key"))
+    {
         (true, _) => Format::Messages,
         (false, true) => Format::Gemini,
         (false, false) => Format::Chat,

@@ -5,6 +5,7 @@
 use crate::gateway::{Gateway, World};
 use penstock_e2e::conformance::{Exchange, load};
 use penstock_e2e::{Behaviour, Replay, Script, node, python};
+use penstock_llm::{Format, provider};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ struct Case {
     more: Value,
 }
 
-fn cases(token_url: &str) -> Vec<Case> {
+fn cases() -> Vec<Case> {
     const CHAT: &[&str] = &["chat.completions"];
     const GEMINI: &[&str] = &["generateContent", "streamGenerateContent"];
     let chat = |r#type, file, model| Case { r#type, file, endpoints: CHAT, model, more: json!({}) };
@@ -34,9 +35,10 @@ fn cases(token_url: &str) -> Vec<Case> {
         "region": "europe-west1", "project": "acme",
         "auth": {"google": {"secretRef": {"name": "google", "key": "key.json"}}},
     });
-    let _ = token_url;
     vec![
         chat("OpenAI", "openai", "gpt-4o"),
+        Case { endpoints: &["responses"], ..chat("OpenAI", "openai", "gpt-4o") },
+        Case { endpoints: &["completions"], ..chat("OpenAI", "openai", "gpt-4o") },
         chat("AzureOpenAI", "azure-openai", "gpt-4o"),
         Case { endpoints: &["messages"], ..chat("Anthropic", "anthropic", "claude-sonnet-4-5") },
         Case { endpoints: GEMINI, ..chat("Gemini", "google-ai-studio", "gemini-2.5-flash") },
@@ -85,11 +87,32 @@ fn cases(token_url: &str) -> Vec<Case> {
     ]
 }
 
+/// The format of a recording, and of what a client of this kind speaks.
+fn format_of(name: &str) -> Format {
+    match name {
+        "responses" => Format::Responses,
+        "completions" => Format::Completions,
+        "messages" => Format::Messages,
+        "generateContent" | "streamGenerateContent" | "gemini" => Format::Gemini,
+        "converse" | "converse-stream" => Format::Converse,
+        "cohere:v2/chat" => Format::Cohere,
+        "ollama:chat" => Format::Ollama,
+        _ => Format::Chat,
+    }
+}
+
+/// A provider that speaks the client's own format answers in that: then the recording must be in it.
+fn fits(r#type: &str, model: &str, exchange: &Exchange, client: &str) -> bool {
+    let provider = provider::by_name(r#type).expect("a provider type");
+    provider.format_for(format_of(client), model) == Some(format_of(&exchange.endpoint))
+}
+
 fn recorded(case: &Case, test: &str) -> Option<Vec<Exchange>> {
     let is_good = |it: &Exchange| {
         case.endpoints.contains(&it.endpoint.as_str())
             && it.fidelity == "wire"
             && it.status == Some(200)
+            && !UNREADABLE.iter().any(|known| it.id.contains(known))
             && it.response_body().is_some()
     };
     let of = |file: &str| Some(load(file, test)?.into_iter().filter(is_good).collect::<Vec<_>>());
@@ -106,6 +129,18 @@ fn recorded(case: &Case, test: &str) -> Option<Vec<Exchange>> {
     });
     Some(all)
 }
+
+/// Recordings that the vendor's own SDK cannot read either.
+const UNREADABLE: &[&str] = &[
+    // The recorder added a quotation mark behind the last chunk.
+    "b3cad22ff43c9ca503ba3ec2cf3301e935679652e5512d942d12ae060465d2dd",
+    // Text Generation Inference of 2024 put the number of the token where the number of the choice belongs.
+    "37613c5925dcb97837331c5f899f63a3e1e94e8f007812df28aca3f4b8e63f2e",
+    // No chunk has a role, which OpenAI's SDK for Node wants.
+    "test_groq_model_web_search_tool_stream",
+    // Ends without a finish reason, which the same SDK wants.
+    "test_snowflake_thinking_streaming",
+];
 
 /// What stands in the first message, and says which answer to play.
 fn marker(index: usize) -> String {
@@ -141,85 +176,126 @@ fn behaviour(exchange: &Exchange) -> Behaviour {
 
 #[test]
 fn every_provider_to_every_sdk() {
+    const CLIENTS: [(&str, &str); 7] = [
+        ("python", "chat"),
+        ("python", "responses"),
+        ("python", "messages"),
+        ("python", "gemini"),
+        ("python", "completions"),
+        ("node", "chat"),
+        ("node", "responses"),
+    ];
     let test = "every_provider_to_every_sdk";
-    let mut exchanges: Vec<(&'static str, Exchange)> = Vec::new();
-    let cases = cases("");
+    let cases = cases();
+    let mut exchanges: Vec<(&Case, Exchange)> = Vec::new();
     for case in &cases {
         let Some(found) = recorded(case, test) else { return };
         assert!(!found.is_empty(), "no recording for {}", case.r#type);
-        exchanges.extend(found.into_iter().map(|exchange| (case.r#type, exchange)));
+        exchanges.extend(found.into_iter().map(|exchange| (case, exchange)));
     }
     let replay = play(exchanges.iter().map(|(_, exchange)| behaviour(exchange)).collect());
-    let gateway = Gateway::start_with_env(
-        &world(&cases, &replay.url()),
-        &[("PENSTOCK_IBM_IAM_ENDPOINT", &format!("{}/identity/token", replay.url()))],
-    );
+    let iam = format!("{}/identity/token", replay.url());
+    let gateway =
+        Gateway::start_with_env(&world(&cases, &replay.url()), &[("PENSTOCK_IBM_IAM_ENDPOINT", &iam)]);
 
-    let call = |client: &str, index: usize| {
-        let (r#type, exchange) = &exchanges[index];
-        json!({"client": client, "model": r#type, "text": marker(index), "stream": exchange.stream})
+    // Which exchange each call is about, by language.
+    let asked = |language: &str| -> Vec<(usize, &'static str)> {
+        let pairs = exchanges.iter().enumerate().flat_map(|(index, (case, exchange))| {
+            let of_language = CLIENTS.iter().filter(|(of, _)| *of == language);
+            let clients = of_language.map(|(_, client)| *client);
+            clients
+                .filter(|client| fits(case.r#type, case.model, exchange, client))
+                .map(move |client| (index, client))
+        });
+        pairs.collect()
     };
-    const PYTHON: [&str; 5] = ["chat", "responses", "messages", "gemini", "completions"];
-    const NODE: [&str; 2] = ["chat", "responses"];
-    let job = |clients: &[&str]| {
-        let calls: Vec<Value> = (0..exchanges.len())
-            .flat_map(|index| clients.iter().map(move |client| (index, *client)))
-            .map(|(index, client)| call(client, index))
-            .collect();
+    let job = |calls: &[(usize, &'static str)]| {
+        let calls = calls.iter().map(|(index, client)| {
+            let (case, exchange) = &exchanges[*index];
+            json!({"client": client, "model": case.r#type, "text": marker(*index), "stream": exchange.stream})
+        });
+        let calls: Vec<Value> = calls.collect();
         json!({"base_url": gateway.url, "api_key": "none", "concurrency": 8, "calls": calls})
     };
-    let of_python: Vec<Value> = python::run("clients.py", &[], &[], &job(&PYTHON));
-    let of_node: Option<Vec<Value>> = node::run(&job(&NODE));
-    if of_node.is_none() {
+    let (python_calls, node_calls) = (asked("python"), asked("node"));
+    let of_python: Vec<Value> = python::run("clients.py", &[], &[], &job(&python_calls));
+    let of_node: Vec<Value> = node::run(&job(&node_calls)).unwrap_or_else(|| {
         penstock_e2e::skip(test, "the Node part: no node or npm");
-    }
+        Vec::new()
+    });
 
+    // What each SDK made of an exchange.
+    let mut got: BTreeMap<usize, Vec<(String, &Value)>> = BTreeMap::new();
+    for (language, calls, answers) in [("python", &python_calls, &of_python), ("node", &node_calls, &of_node)]
+    {
+        for ((index, client), answer) in calls.iter().zip(answers) {
+            got.entry(*index).or_default().push((format!("{language} {client}"), answer));
+        }
+    }
     let mut wrong = Vec::new();
     let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
-    for (index, (r#type, exchange)) in exchanges.iter().enumerate() {
-        let python = PYTHON
-            .iter()
-            .zip(&of_python[index * PYTHON.len()..])
-            .map(|(name, got)| (format!("python {name}"), got));
-        let node = of_node.iter().flat_map(|got| NODE.iter().zip(&got[index * NODE.len()..]));
-        let answers: Vec<(String, &Value)> =
-            python.chain(node.map(|(name, got)| (format!("node {name}"), got))).collect();
-        // The SDK's own way to say that an answer reached its limit or was filtered.
-        let is_limit = |got: &Value| {
-            matches!(
-                got["error"].as_str(),
-                Some("LengthFinishReasonError" | "ContentFilterFinishReasonError")
-            )
-        };
-        let first = &answers[0].1;
-        for (name, got) in &answers {
-            if is_limit(got) {
-                continue;
-            }
+    for (index, answers) in &got {
+        let (case, exchange) = &exchanges[*index];
+        counts.entry(case.r#type).or_default()[usize::from(exchange.stream)] += 1;
+        let mut read = answers.iter().filter(|(_, answer)| !is_limit(answer));
+        let Some((first_name, first)) = read.next() else { continue };
+        for (name, answer) in std::iter::once(&(first_name.clone(), *first)).chain(read) {
             // Completions know no tools.
-            let same_tools = name.ends_with("completions") || got["tools"] == first["tools"];
-            let same = got["ok"] == first["ok"] && got["text"] == first["text"] && same_tools;
-            let is_said = got["ok"] == true || got["status"].is_number();
+            let same_tools = [name, first_name].iter().any(|name| name.ends_with("completions"))
+                || plain(&answer["tools"]) == plain(&first["tools"]);
+            let same = answer["ok"] == first["ok"] && answer["text"] == first["text"] && same_tools;
+            let is_said = answer["ok"] == true || answer["status"].is_number() || is_stream_error(answer);
             if !same || !is_said {
+                let (got, first) = (short(answer), short(first));
                 wrong.push(format!(
-                    "{} {} {name}: {got}\n    {} has {first}",
-                    r#type, exchange.id, answers[0].0
+                    "{} {} {name}: {got}\n    {first_name} has {first}",
+                    case.r#type, exchange.id
                 ));
             }
         }
-        counts.entry(r#type).or_default()[usize::from(exchange.stream)] += 1;
     }
     let table: Vec<String> =
         counts.iter().map(|(name, [whole, streams])| format!("{name} {whole}+{streams}")).collect();
     eprintln!(
-        "{} provider types, {} recorded answers (whole+streamed: {}), {} SDK calls of Python, {} of Node",
+        "{} provider types, {} recorded answers (whole+streamed: {}), {} calls of Python SDKs, {} of the Node SDK",
         counts.len(),
-        exchanges.len(),
+        got.len(),
         table.join(", "),
         of_python.len(),
-        of_node.map_or(0, |got| got.len())
+        of_node.len()
     );
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The SDK's own way to say that an answer reached its limit or was filtered.
+fn is_limit(answer: &Value) -> bool {
+    let of_chat = matches!(
+        answer["error"].as_str(),
+        Some("LengthFinishReasonError" | "ContentFilterFinishReasonError")
+    );
+    // `response.incomplete` ends a stream for the helper of Responses, which knows completed ones alone.
+    let of_responses =
+        answer["message"].as_str().is_some_and(|text| text.contains("receive a `response.completed` event"));
+    of_chat || of_responses
+}
+
+/// An error event inside a stream has no status of HTTP.
+fn is_stream_error(answer: &Value) -> bool {
+    matches!(answer["error"].as_str(), Some("APIError" | "APIStatusError" | "APIConnectionError"))
+}
+
+/// JavaScript writes 7.0 as 7.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+fn short(answer: &Value) -> String {
+    answer.to_string().chars().take(300).collect()
 }
 
 fn world(cases: &[Case], url: &str) -> World {
@@ -230,7 +306,13 @@ fn world(cases: &[Case], url: &str) -> World {
         "private_key": SERVICE_ACCOUNT_KEY, "token_uri": format!("{url}/token"),
     });
     world.secret("google", &[("key.json", &account.to_string())]);
-    for case in cases {
+    let mut known = Vec::new();
+    for case in cases.iter() {
+        // A type with recordings in several formats stands more than once.
+        if known.contains(&case.r#type) {
+            continue;
+        }
+        known.push(case.r#type);
         let mut provider = json!({
             "name": "up", "type": case.r#type, "endpoint": format!("{url}/{}", case.r#type),
             "models": [{"name": "m", "upstream": case.model}],

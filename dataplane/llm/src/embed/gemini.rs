@@ -80,17 +80,12 @@ fn resource(model: &str) -> String {
     if model.contains('/') { model.to_owned() } else { format!("models/{model}") }
 }
 
-/// The model's id without the collections that it is in.
-pub(super) fn id(model: &str) -> &str {
-    model.rsplit('/').next().unwrap_or(model)
-}
-
 /// Google's word for what the vectors are for.
 pub(super) fn task_type(input_type: Option<&str>, model: &str, ledger: &mut Ledger) -> Option<&'static str> {
     let word = input_type?;
     // The second generation ignores it: recorded answers are the same for a query and for a document.
     let task = match Purpose::read(word) {
-        Some(purpose) if !id(model).starts_with("gemini-embedding-2") => Some(purpose.google()),
+        Some(purpose) if !model.contains("gemini-embedding-2") => Some(purpose.google()),
         _ => None,
     };
     if task.is_none() {

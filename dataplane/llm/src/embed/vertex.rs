@@ -10,7 +10,7 @@ use crate::dialect::Upstream;
 use crate::error::{Broken, Refused, UpstreamError};
 use crate::ledger::Ledger;
 
-use super::gemini::{id, task_type};
+use super::gemini::task_type;
 use super::read::{self, tokens};
 use super::vector::Vector;
 use super::{EmbedRequest, EmbedResponse, leave_out, texts};
@@ -34,9 +34,7 @@ pub(super) fn encode(
         extra,
     } = request;
     leave_out(user, extra, ledger);
-    // Gemini's first one is served by both ways, and takes a single text by this one.
-    let most = if id(upstream.model).starts_with("gemini-embedding") { 1 } else { MOST };
-    let texts = texts(request, most, upstream)?;
+    let texts = texts(request, MOST, upstream)?;
     let task = task_type(input_type.as_deref(), upstream.model, ledger);
     let instance = |text: &str| match task {
         Some(task) => json!({"content": text, "task_type": task}),

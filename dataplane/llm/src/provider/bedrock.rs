@@ -25,10 +25,12 @@ impl Provider for Bedrock {
         &[Format::Converse]
     }
 
-    /// Amazon's other models that embed, Nova's, have a body of their own.
     fn embed_format(&self, model: &str) -> Option<EmbedFormat> {
         match vendor(model)? {
-            Vendor::Amazon if model.contains("titan-embed-text") => Some(EmbedFormat::Titan),
+            Vendor::Amazon if model.contains("titan-embed") => Some(EmbedFormat::Titan),
+            Vendor::Amazon if model.contains("nova") && model.contains("embeddings") => {
+                Some(EmbedFormat::Nova)
+            }
             Vendor::Cohere if model.contains("cohere.embed") => Some(EmbedFormat::BedrockCohere),
             _ => None,
         }
@@ -39,13 +41,16 @@ impl Provider for Bedrock {
     }
 
     fn url(&self, site: &Site<'_>, model: &str, _format: Format, call: Call) -> Option<String> {
-        let operation = match call {
-            Call::Generate { stream: false } => "converse",
-            Call::Generate { stream: true } => "converse-stream",
-            Call::CountTokens => "count-tokens",
+        let (model, operation) = match call {
+            Call::Generate { stream: false } => (model, "converse"),
+            Call::Generate { stream: true } => (model, "converse-stream"),
+            // Only Claude's are counted, and only under the model's own id.
+            // <https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html>
+            Call::CountTokens if vendor(model) == Some(Vendor::Anthropic) => (bare(model)?, "count-tokens"),
+            Call::CountTokens => return None,
             Call::Embed => {
                 self.embed_format(model)?;
-                "invoke"
+                (model, "invoke")
             }
         };
         Some(join(site.endpoint, &format!("/model/{}/{operation}", escape(model))))
@@ -105,10 +110,17 @@ const VENDORS: &[(&str, Vendor)] = &[
 /// Reads `vendor.model`, `place.vendor.model`, and either at the end of an ARN. `None` where the id does not tell: a
 /// profile or a model of the account's own.
 pub(crate) fn vendor(model: &str) -> Option<Vendor> {
-    let id = if is_arn(model) { model.split_once('/')?.1 } else { model };
-    let (first, rest) = id.split_once('.')?;
-    let word = if PLACES.contains(&first) { rest.split_once('.')?.0 } else { first };
+    let word = bare(model)?.split_once('.')?.0;
     VENDORS.iter().find(|(known, _)| *known == word).map(|(_, vendor)| *vendor)
+}
+
+/// The model's own id: without an ARN around it, and without a place in front.
+fn bare(model: &str) -> Option<&str> {
+    let id = if is_arn(model) { model.split_once('/')?.1 } else { model };
+    match id.split_once('.')? {
+        (place, rest) if PLACES.contains(&place) => Some(rest),
+        _ => Some(id),
+    }
 }
 
 fn is_arn(model: &str) -> bool {
@@ -168,8 +180,24 @@ mod tests {
         for (model, call, want) in [
             ("amazon.nova-lite-v1:0", Call::Generate { stream: false }, "amazon.nova-lite-v1%3A0/converse"),
             ("x", Call::Generate { stream: true }, "x/converse-stream"),
-            ("x", Call::CountTokens, "x/count-tokens"),
+            (
+                "anthropic.claude-sonnet-4-v1:0",
+                Call::CountTokens,
+                "anthropic.claude-sonnet-4-v1%3A0/count-tokens",
+            ),
+            ("eu.anthropic.claude-haiku-4-5", Call::CountTokens, "anthropic.claude-haiku-4-5/count-tokens"),
+            (
+                "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-haiku-4-5",
+                Call::CountTokens,
+                "anthropic.claude-haiku-4-5/count-tokens",
+            ),
             ("amazon.titan-embed-text-v2:0", Call::Embed, "amazon.titan-embed-text-v2%3A0/invoke"),
+            ("amazon.titan-embed-image-v1", Call::Embed, "amazon.titan-embed-image-v1/invoke"),
+            (
+                "amazon.nova-2-multimodal-embeddings-v1:0",
+                Call::Embed,
+                "amazon.nova-2-multimodal-embeddings-v1%3A0/invoke",
+            ),
             ("us.cohere.embed-v4:0", Call::Embed, "us.cohere.embed-v4%3A0/invoke"),
             (
                 "arn:aws:bedrock:eu-west-1:1:inference-profile/é",
@@ -179,6 +207,12 @@ mod tests {
         ] {
             assert_eq!(url(model, call), format!("{base}/{want}"));
         }
-        assert_eq!(Bedrock.url(&site, "amazon.nova-lite-v1:0", Format::Converse, Call::Embed), None);
+        for (model, call) in [
+            ("amazon.nova-lite-v1:0", Call::Embed),
+            ("amazon.nova-lite-v1:0", Call::CountTokens),
+            ("arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", Call::CountTokens),
+        ] {
+            assert_eq!(Bedrock.url(&site, model, Format::Converse, call), None, "{model}");
+        }
     }
 }

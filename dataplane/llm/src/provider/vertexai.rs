@@ -39,7 +39,11 @@ impl Provider for VertexAI {
     }
 
     fn embed_format(&self, model: &str) -> Option<EmbedFormat> {
-        (Family::of(model) == Family::Google).then_some(EmbedFormat::Vertex)
+        match Family::of(model) {
+            Family::Google if embeds_contents(model) => Some(EmbedFormat::VertexGemini),
+            Family::Google => Some(EmbedFormat::Vertex),
+            Family::Claude | Family::Open => None,
+        }
     }
 
     /// `{region}` also stands for `global`, `us` and `eu`, whose hosts are named otherwise: [`Self::url`] knows.
@@ -64,6 +68,7 @@ impl Provider for VertexAI {
                 let method = match call {
                     Call::Generate { stream: false } => "generateContent",
                     Call::Generate { stream: true } => "streamGenerateContent?alt=sse",
+                    Call::Embed if embeds_contents(model) => "batchEmbedContents",
                     Call::Embed => "predict",
                     Call::CountTokens => "countTokens",
                 };
@@ -142,6 +147,12 @@ impl Family {
     }
 }
 
+/// Gemini's embedding models, which are asked otherwise than those before them, as the official `google-genai` SDK
+/// does.
+fn embeds_contents(model: &str) -> bool {
+    model.contains("gemini")
+}
+
 /// A model's name below the location. One that says more than its id (a tuned model's endpoint, a publisher) is
 /// kept.
 fn resource(model: &str, publisher: &str) -> String {
@@ -216,6 +227,11 @@ mod tests {
                 "publishers/google/models/gemini-2.5-pro:countTokens",
             ),
             ("text-embedding-005", Call::Embed, "publishers/google/models/text-embedding-005:predict"),
+            (
+                "gemini-embedding-001",
+                Call::Embed,
+                "publishers/google/models/gemini-embedding-001:batchEmbedContents",
+            ),
             ("endpoints/1234", GENERATE, "endpoints/1234:generateContent"),
             ("claude-opus-4-1", GENERATE, "publishers/anthropic/models/claude-opus-4-1:rawPredict"),
             (
