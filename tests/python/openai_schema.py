@@ -11,6 +11,7 @@ import collections
 import copy
 import functools
 import json
+import re
 import sys
 
 import yaml
@@ -68,7 +69,7 @@ def telling(error):
         for inner in error.context:
             branches[inner.schema_path[0]].append(inner)
         def rank(branch):
-            is_other_type = any(list(inner.path)[-1:] == ["type"] and not inner.context for inner in branch)
+            is_other_type = any(list(inner.path)[-1:] in (["type"], ["role"]) and not inner.context for inner in branch)
             return (not is_other_type, max(len(inner.absolute_path) for inner in branch))
         best = max(branches.values(), key=rank)
         error = next((inner for inner in best if inner.validator != "unevaluatedProperties"), best[0])
@@ -88,9 +89,18 @@ def main():
         # What is wrong elsewhere makes its neighbours look unknown.
         if any(error.validator != "unevaluatedProperties" for error in errors):
             errors = [error for error in errors if error.validator != "unevaluatedProperties"]
-        return [(path(error.absolute_path), error.message[:300]) for error in errors]
+        return [problem for error in errors for problem in said(error)]
 
     sent.report(job["path"], "schema", problems, ALLOWED)
+
+
+def said(error):
+    """[(path, what), ...]: unknown members one by one, as the message lists them."""
+    at = path(error.absolute_path)
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        members = re.findall(r"'([^']*)'", error.message)
+        return [(f"{at}.{name}".lstrip("."), "no schema has such a member") for name in members]
+    return [(at, error.message[:300])]
 
 
 def path(keys):
