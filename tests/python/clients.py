@@ -70,7 +70,7 @@ async def completions(clients, model, text, stream):
         return {"text": choice.text, "tools": [], "finish": choice.finish_reason}
     out, finish = "", None
     async for chunk in await create(model=model, prompt=text, stream=True):
-        for choice in chunk.choices:
+        for choice in (choice for choice in chunk.choices if choice.index == 0):
             out += choice.text
             finish = choice.finish_reason or finish
     return {"text": out, "tools": [], "finish": finish}
@@ -101,7 +101,7 @@ async def gemini(clients, model, text, stream):
         answers = [await models.generate_content(**call)]
     parts, finish = [], None
     for answer in answers:
-        for candidate in (answer.candidates or [])[:1]:
+        for candidate in (it for it in answer.candidates or [] if not it.index):
             finish = candidate.finish_reason or finish
             parts += (candidate.content.parts or []) if candidate.content else []
     text = "".join(part.text for part in parts if part.text and not part.thought)

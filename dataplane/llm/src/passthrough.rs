@@ -109,6 +109,8 @@ fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
         || (!quirks.reasoning_history && text.contains("\"reasoning_content\""))
         || (!quirks.cache_control && text.contains("\"cache_control\""))
         || touches_ids(quirks.call_ids, text)
+        // A turn of calls may have lost its reasoning on the way through the client.
+        || (quirks.needs_reasoning_history && text.contains("\"tool_calls\""))
         || (quirks.reasoning_member != "reasoning_content" && text.contains("\"reasoning_content\""))
 }
 
@@ -225,6 +227,7 @@ mod tests {
             ("Mistral", "mistral-large-latest", r#"{"model":"m","seed":7}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","stream":true}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","tool_choice":"required"}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"tool_calls":[]}]}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"content":[{"type":"text"}]}]}"#),
             ("Watsonx", "ibm/granite-4-h-small", r#"{"model":"m","messages":[]}"#),
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[{"signature": ""}]}"#),

@@ -261,6 +261,18 @@ fn geminis_signed_calls_come_back_in_three_turns() {
         }
         assert!(!body.to_string().contains("__ps1_"));
         assert_eq!(ledger, "", "nothing is lost on the way to who signed it");
+
+        let studio = provider::by_name("Gemini").unwrap();
+        let (body, _) = send(&request, &Upstream::new("gemini-3-pro-preview", studio), Format::Gemini);
+        let parts =
+            body["contents"].as_array().unwrap().iter().flat_map(|it| it["parts"].as_array().unwrap());
+        let native: Vec<&Value> = parts.filter(|part| part["functionCall"].is_object()).collect();
+        for (part, (_, signature)) in native.iter().zip(&wanted) {
+            if let Some(signature) = signature {
+                assert_eq!(part["thoughtSignature"], signature.value.as_str());
+            }
+        }
+        assert_eq!(native.len(), wanted.len());
     }
 }
 

@@ -210,10 +210,15 @@ impl<'a> Job<'a> {
         };
         // An answer that comes as a tool call in place of JSON has to be read.
         let is_emulated = ledger.has(Field::ResponseFormat, Fate::Emulated);
-        // Signatures of Vertex AI must not look like those of AI Studio, whose format this is.
-        let is_foreign =
-            format == Format::Gemini && upstream.issuer().is_some_and(|issuer| issuer != Issuer::Gemini);
-        let as_it_is = same && !is_emulated && !collects && !is_foreign;
+        // Signatures must not look like those of the issuer whose format this is.
+        let home = match format {
+            Format::Gemini => Some(Issuer::Gemini),
+            Format::Messages => Some(Issuer::Anthropic),
+            _ => None,
+        };
+        let is_foreign = home.is_some() && upstream.issuer().is_some_and(|issuer| Some(issuer) != home);
+        let is_odd = format == Format::Chat && target.provider.quirks(&target.upstream).odd_answers;
+        let as_it_is = same && !is_emulated && !collects && !is_foreign && !is_odd;
         Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })
     }
 

@@ -112,6 +112,7 @@ fn recorded(case: &Case, test: &str) -> Option<Vec<Exchange>> {
         case.endpoints.contains(&it.endpoint.as_str())
             && it.fidelity == "wire"
             && it.status == Some(200)
+            && !UNREADABLE.iter().any(|known| it.id.contains(known))
             && it.response_body().is_some()
     };
     let of = |file: &str| Some(load(file, test)?.into_iter().filter(is_good).collect::<Vec<_>>());
@@ -128,6 +129,18 @@ fn recorded(case: &Case, test: &str) -> Option<Vec<Exchange>> {
     });
     Some(all)
 }
+
+/// Recordings that the vendor's own SDK cannot read either.
+const UNREADABLE: &[&str] = &[
+    // The recorder added a quotation mark behind the last chunk.
+    "b3cad22ff43c9ca503ba3ec2cf3301e935679652e5512d942d12ae060465d2dd",
+    // Text Generation Inference of 2024 put the number of the token where the number of the choice belongs.
+    "37613c5925dcb97837331c5f899f63a3e1e94e8f007812df28aca3f4b8e63f2e",
+    // No chunk has a role, which OpenAI's SDK for Node wants.
+    "test_groq_model_web_search_tool_stream",
+    // Ends without a finish reason, which the same SDK wants.
+    "test_snowflake_thinking_streaming",
+];
 
 /// What stands in the first message, and says which answer to play.
 fn marker(index: usize) -> String {
@@ -229,7 +242,7 @@ fn every_provider_to_every_sdk() {
         for (name, answer) in std::iter::once(&(first_name.clone(), *first)).chain(read) {
             // Completions know no tools.
             let same_tools = [name, first_name].iter().any(|name| name.ends_with("completions"))
-                || answer["tools"] == first["tools"];
+                || plain(&answer["tools"]) == plain(&first["tools"]);
             let same = answer["ok"] == first["ok"] && answer["text"] == first["text"] && same_tools;
             let is_said = answer["ok"] == true || answer["status"].is_number() || is_stream_error(answer);
             if !same || !is_said {
@@ -256,12 +269,29 @@ fn every_provider_to_every_sdk() {
 
 /// The SDK's own way to say that an answer reached its limit or was filtered.
 fn is_limit(answer: &Value) -> bool {
-    matches!(answer["error"].as_str(), Some("LengthFinishReasonError" | "ContentFilterFinishReasonError"))
+    let of_chat = matches!(
+        answer["error"].as_str(),
+        Some("LengthFinishReasonError" | "ContentFilterFinishReasonError")
+    );
+    // `response.incomplete` ends a stream for the helper of Responses, which knows completed ones alone.
+    let of_responses =
+        answer["message"].as_str().is_some_and(|text| text.contains("receive a `response.completed` event"));
+    of_chat || of_responses
 }
 
 /// An error event inside a stream has no status of HTTP.
 fn is_stream_error(answer: &Value) -> bool {
     matches!(answer["error"].as_str(), Some("APIError" | "APIStatusError" | "APIConnectionError"))
+}
+
+/// JavaScript writes 7.0 as 7.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 fn short(answer: &Value) -> String {

@@ -29,6 +29,7 @@ pub static CLOUDFLARE_WORKERS_AI: Vendor = Vendor {
 };
 
 static QUIRKS: Quirks = Quirks {
+    odd_answers: true,
     refuses: &["service_tier", "verbosity", "metadata", "store", "prediction"],
     takes_audio: false,
     takes_video: false,

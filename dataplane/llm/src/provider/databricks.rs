@@ -32,6 +32,7 @@ fn is_claude(model: &str) -> bool {
 }
 
 static QUIRKS: Quirks = Quirks {
+    odd_answers: true,
     // Not in its reference.
     refuses: &[
         "seed",

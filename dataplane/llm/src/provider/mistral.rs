@@ -27,6 +27,7 @@ pub static MISTRAL: Vendor = Vendor {
 };
 
 static QUIRKS: Quirks = Quirks {
+    odd_answers: true,
     refuses: &[
         "logit_bias",
         "verbosity",

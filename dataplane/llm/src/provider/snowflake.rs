@@ -36,6 +36,7 @@ fn quirks(model: &str) -> &'static Quirks {
 }
 
 static OPENAI: Quirks = Quirks {
+    odd_answers: true,
     limit: "max_completion_tokens",
     strict_tools: false,
     reasoning: ReasoningControl::Effort(&["none", "minimal", "low", "medium", "high"]),
@@ -48,6 +49,7 @@ static OPENAI: Quirks = Quirks {
 };
 
 static CLAUDE: Quirks = Quirks {
+    odd_answers: true,
     refuses: IGNORED,
     json_object: false,
     max_temperature: 1.0,
@@ -57,6 +59,7 @@ static CLAUDE: Quirks = Quirks {
 };
 
 static OTHERS: Quirks = Quirks {
+    odd_answers: true,
     refuses: &[
         "tools",
         "tool_choice",

@@ -192,8 +192,7 @@ fn by_url(fields: &mut Fields, name: &str) -> Decoded<Media> {
 fn sound(fields: &mut Fields) -> Decoded<Media> {
     let mut audio = fields.object("input_audio")?.ok_or_else(|| fields.missing("input_audio"))?;
     let data = audio.required_string("data")?;
-    let media_type = audio_type(&audio.required_string("format")?);
-    Ok(Media::Base64 { media_type, data, detail: None })
+    Ok(media::from_bytes(audio_type(&audio.required_string("format")?), data))
 }
 
 /// OpenAI's word for a sound's format to its media type.

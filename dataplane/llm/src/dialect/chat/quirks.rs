@@ -37,6 +37,9 @@ pub struct Quirks {
     /// Gets back reasoning state of which nothing says who wrote it (other gateways' `reasoning_details`, Google's
     /// signatures): it may be the server's own.
     pub opaque_history: bool,
+    /// Its answers are not all what OpenAI's SDKs read (content as a list of parts, calls without a name): they are
+    /// written anew for clients of the format, too.
+    pub odd_answers: bool,
     /// Takes `stream_options.include_usage`; one that does not sends usage anyway or never.
     pub stream_options: bool,
     /// Kinds of content parts beside text and images.
@@ -132,6 +135,7 @@ impl Quirks {
         reasoning_history: false,
         needs_reasoning_history: false,
         opaque_history: false,
+        odd_answers: false,
         stream_options: true,
         takes_audio: true,
         takes_video: false,

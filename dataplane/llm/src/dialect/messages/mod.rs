@@ -16,7 +16,7 @@ mod stream_encoder;
 mod tier;
 mod usage;
 
-use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};
+use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream, json_answer};
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
 use crate::ledger::Ledger;
 use crate::message::{FinishReason, Request, Response};
@@ -52,7 +52,7 @@ impl Dialect for Messages {
     }
 
     fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
-        Box::new(stream_decoder::Decoder::new(upstream.issuer()))
+        json_answer::restoring(Box::new(stream_decoder::Decoder::new(upstream.issuer())))
     }
 
     fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::failure::{Report, bounded};
 use crate::dialect::fields::{Fields, add_missing};
-use crate::dialect::{Format, Reply, carrier, extras};
+use crate::dialect::{Format, Reply, carrier, extras, json_answer};
 use crate::error::{Broken, UpstreamError};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -33,7 +33,7 @@ pub(super) fn decode(body: &[u8], issuer: Option<Issuer>) -> Result<Result<Respo
     carrier::dismount_calls(&mut parts);
     let usage = body.get("usage");
     let tier_word = usage.and_then(|usage| usage.get("service_tier")).and_then(Value::as_str);
-    let response = Response {
+    let mut response = Response {
         id: text("id").map(str::to_owned),
         model: text("model").map(str::to_owned),
         parts,
@@ -42,6 +42,7 @@ pub(super) fn decode(body: &[u8], issuer: Option<Issuer>) -> Result<Result<Respo
         service_tier: tier_word.map(|word| tier::read_answer(word).to_owned()),
         ..Response::default()
     };
+    json_answer::restore(&mut response);
     if response.is_empty() { Err(Broken::Empty) } else { Ok(Ok(response)) }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn encode(
         out: Map::new(),
         system: Vec::new(),
         thinks: false,
+        has_json_answer: false,
     };
     encoder.write()?;
     // Writing into memory cannot fail.
@@ -49,6 +50,8 @@ struct Encoder<'a> {
     system: Vec<Value>,
     /// The request asks the model to think.
     thinks: bool,
+    /// A tool stands for the answer's format.
+    has_json_answer: bool,
 }
 
 impl Encoder<'_> {
@@ -92,7 +95,7 @@ impl Encoder<'_> {
         self.max_tokens();
         self.system();
         self.messages()?;
-        self.tools();
+        self.tools()?;
         self.reasoning();
         self.sampling();
         self.stop();

@@ -86,6 +86,7 @@ impl Encoder<'_> {
     pub(super) fn response_format(&mut self) {
         let instruction = match &self.request.response_format {
             None | Some(ResponseFormat::Text) => return,
+            Some(_) if self.has_json_answer => return,
             Some(ResponseFormat::JsonObject) => instructions::JSON_OBJECT.to_owned(),
             // Answers fit the schema strictly here in any case.
             Some(ResponseFormat::JsonSchema { schema: wanted, name, description, strict: _ }) => {

@@ -3,29 +3,45 @@
 use serde_json::{Map, Value, json};
 
 use super::Encoder;
+use crate::dialect::messages::abilities::Thinking;
 use crate::dialect::messages::schema;
-use crate::dialect::{extras, fields};
+use crate::dialect::{extras, fields, json_answer};
+use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::Fate;
-use crate::message::{PartBody, Tool, ToolChoice};
+use crate::message::{Issuer, PartBody, Reasoning, Tool, ToolChoice};
 
 impl Encoder<'_> {
-    pub(super) fn tools(&mut self) {
+    pub(super) fn tools(&mut self) -> Result<(), Refused> {
         let mut out = Vec::new();
-        for tool in &self.request.tools {
+        for (i, tool) in self.request.tools.iter().enumerate() {
+            if tool.name == json_answer::TOOL {
+                let message = format!("`{}` is a name of Penstock's own", tool.name);
+                return Err(Refused { field: format!("tools[{i}].name"), message });
+            }
             match &tool.opaque {
                 None => out.push(self.tool(tool)),
                 Some(opaque) if self.is_same_format() => out.push(opaque.clone()),
                 Some(_) => self.note(Field::Tool, Fate::Dropped),
             }
         }
+        if let Some(answer) = self.json_answer() {
+            self.answer_by_tool(&answer, out);
+            return Ok(());
+        }
         if out.is_empty() {
             if matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
                 self.note(Field::ToolChoice, Fate::Dropped);
             }
-            return self.tools_of_history();
+            self.tools_of_history();
+            return Ok(());
         }
         self.set("tools", out);
+        self.choice();
+        Ok(())
+    }
+
+    fn choice(&mut self) {
         let is_serial = self.request.parallel_tool_calls == Some(false);
         let takes_force = self.upstream.facts.forced_tools != Some(false) || self.is_same_format();
         let mut choice = match &self.request.tool_choice {
@@ -47,6 +63,43 @@ impl Encoder<'_> {
             choice.insert("disable_parallel_tool_use".into(), (!parallel).into());
         }
         self.set("tool_choice", choice);
+    }
+
+    /// The tool whose input is an answer in JSON, for a model that cannot promise one and can be made to call. A
+    /// client's forced choice is a call, not an answer; forced calls and thinking exclude each other, and with another
+    /// vendor's model nobody knows whether it thinks by itself.
+    fn json_answer(&self) -> Option<Tool> {
+        let request = self.request;
+        let format = request.response_format.as_ref().filter(|_| !self.is_same_format())?;
+        let is_call = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+        let thinks = self.model.thinking != Thinking::Never
+            && request.reasoning.as_ref().is_some_and(|reasoning| *reasoning != Reasoning::Off);
+        let facts = self.upstream.facts;
+        let can_force = match facts.forced_tools {
+            Some(can) => can,
+            None => self.upstream.issuer() == Some(Issuer::Anthropic),
+        };
+        if self.model.structured || is_call || thinks || !can_force || facts.tools == Some(false) {
+            return None;
+        }
+        json_answer::tool(format)
+    }
+
+    /// Beside the client's own tools, any of which may be called before the answer is given.
+    fn answer_by_tool(&mut self, answer: &Tool, mut tools: Vec<Value>) {
+        let may_call = !tools.is_empty() && self.request.tool_choice != Some(ToolChoice::None);
+        tools.push(self.tool(answer));
+        self.note(Field::ResponseFormat, Fate::Emulated);
+        self.set("tools", tools);
+        let mut choice = match may_call {
+            true => json!({"type": "any"}),
+            false => json!({"type": "tool", "name": json_answer::TOOL}),
+        };
+        if let (Some(false), Value::Object(choice)) = (self.request.parallel_tool_calls, &mut choice) {
+            choice.insert("disable_parallel_tool_use".into(), true.into());
+        }
+        self.set("tool_choice", choice);
+        self.has_json_answer = true;
     }
 
     /// A history of calls without a definition of the tools is a 400: they are defined as far as it tells, and may not
