@@ -40,6 +40,20 @@ pub(super) fn read_details(value: &Value) -> Option<Vec<ReasoningBlock>> {
     value.as_array()?.iter().map(read_detail).collect()
 }
 
+/// The text of a gateway's own entries, one after the other.
+pub(super) fn readable(entries: &[Value]) -> Option<String> {
+    let text = |entry: &Value| {
+        let name = match entry.get("type")?.as_str()? {
+            "reasoning.text" => "text",
+            "reasoning.summary" => "summary",
+            _ => return None,
+        };
+        entry.get(name)?.as_str().map(str::to_owned)
+    };
+    let text: String = entries.iter().filter_map(text).collect();
+    (!text.is_empty()).then_some(text)
+}
+
 fn read_detail(value: &Value) -> Option<ReasoningBlock> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value.get("type")?.as_str()? {
@@ -109,6 +123,19 @@ impl Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_among_states() {
+        let entries = [
+            json!({"type": "reasoning.encrypted", "data": "a"}),
+            json!({"type": "reasoning.summary", "summary": "First. "}),
+            json!({"type": "reasoning.text", "text": "Second.", "signature": "s"}),
+            // Ours repeats what was readable already.
+            json!({"type": "thinking", "thinking": "First. ", "signature": "s"}),
+        ];
+        assert_eq!(readable(&entries).as_deref(), Some("First. Second."));
+        assert_eq!(readable(&entries[..1]), None);
+    }
 
     #[test]
     fn pieces_join() {
