@@ -1,6 +1,6 @@
 //! A recorded answer through its decoder, beside the reading of it.
 
-use penstock_llm::{Broken, Event, Format, Response, Upstream, UpstreamError, collect};
+use penstock_llm::{Event, Format, Response, Upstream, UpstreamError, collect};
 
 use crate::clients;
 use crate::cuts::{CUTS, cut, decode};
@@ -20,7 +20,6 @@ pub fn check(exchange: &Exchange, format: Format, report: &mut Report) {
             let decoded = format.dialect().decode_response(body.to_string().as_bytes(), &upstream);
             match (decoded, reading::whole(&body, format)) {
                 (Ok(Err(error)), Outcome::Failure) => failed(exchange, &error, report),
-                (Err(Broken::Empty), Outcome::Answer(wanted)) if wanted.is_empty() => {}
                 (Ok(Ok(response)), Outcome::Answer(wanted)) => {
                     if compare(exchange, &response, &wanted, report) {
                         clients::check(exchange, &response, None, &wanted, report);

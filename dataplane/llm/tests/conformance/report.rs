@@ -81,7 +81,7 @@ impl Report {
             println!("       {id}: {why}");
         }
         println!(
-            "\n{:<20} {:<28} {:<8} {:>5} {:>7} {:>5} {:>6} {:>5} {:>8} {:>6} {:>7} {:>5}",
+            "\n{:<20} {:<28} {:<12} {:>5} {:>7} {:>5} {:>6} {:>5} {:>8} {:>6} {:>7} {:>5}",
             "provider",
             "endpoint",
             "fidelity",
@@ -95,19 +95,24 @@ impl Report {
             "replies",
             "turns"
         );
-        let mut total = Counts::default();
+        let (mut recorded, mut rewritten) = (Counts::default(), Counts::default());
         for ([provider, endpoint, fidelity], counts) in &self.counts {
-            total += *counts;
+            if fidelity == "sdk" {
+                rewritten += *counts;
+            } else {
+                recorded += *counts;
+            }
             row(provider, endpoint, fidelity, counts);
         }
-        row("all", "", "", &total);
+        row("all", "", "wire, events", &recorded);
+        row("", "", "sdk", &rewritten);
     }
 }
 
 fn row(provider: &str, endpoint: &str, fidelity: &str, counts: &Counts) {
     let Counts { exchanges, streams, cuts, errors, with_calls, requests, sent, replies, turns } = counts;
     println!(
-        "{provider:<20} {endpoint:<28} {fidelity:<8} {exchanges:>5} {streams:>7} {cuts:>5} {errors:>6} \
+        "{provider:<20} {endpoint:<28} {fidelity:<12} {exchanges:>5} {streams:>7} {cuts:>5} {errors:>6} \
          {with_calls:>5} {requests:>8} {sent:>6} {replies:>7} {turns:>5}"
     );
 }

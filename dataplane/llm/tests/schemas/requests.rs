@@ -34,8 +34,9 @@ pub fn of_fixtures(clients: &[Format]) -> Vec<Named> {
                 continue;
             }
             let mut fixture: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-            // Embeddings and counts have none: their clients have one format.
-            let Ok(client) = serde_json::from_value::<Format>(fixture["client"].take()) else { continue };
+            // Those of counts and embeddings have no client's format.
+            let Some(client) = fixture.get("client") else { continue };
+            let client: Format = serde_json::from_value(client.clone()).unwrap();
             if clients.contains(&client) {
                 let body = fixture["request"].take();
                 let request = client.dialect().decode_request(body.to_string().as_bytes()).unwrap();

@@ -8,7 +8,7 @@ use crate::dialect::{Format, carrier, media};
 use crate::error::{Broken, UpstreamError};
 use crate::message::{Choice, Issuer, Media, Part, PartBody, ReasoningBlock, Response, ToolCall};
 
-use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, usage};
+use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, tier, usage};
 
 pub(super) fn decode(body: &[u8], issuer: Option<Issuer>) -> Result<Result<Response, UpstreamError>, Broken> {
     let body: Value = serde_json::from_slice(body).map_err(|error| Broken::Malformed(error.to_string()))?;
@@ -48,7 +48,7 @@ pub(super) fn decode(body: &[u8], issuer: Option<Issuer>) -> Result<Result<Respo
         logprobs,
         more: all.collect(),
         usage: usage::find(&body, issuer).unwrap_or_default(),
-        service_tier: text("service_tier").map(str::to_owned),
+        service_tier: text("service_tier").and_then(tier::read).map(str::to_owned),
     };
     let has_more = response.more.iter().any(|choice| !choice.parts.is_empty());
     if response.is_empty() && !has_more { Err(Broken::Empty) } else { Ok(Ok(response)) }
@@ -86,7 +86,7 @@ fn read_message(message: &Value, id: Option<&str>, issuer: Option<Issuer>) -> Ve
     for (index, call) in list(message, "tool_calls").iter().enumerate() {
         calls.push(tool_call(call, id, index, issuer));
     }
-    if let Some(function) = message.get("function_call").filter(|call| call.is_object()) {
+    if let Some(function) = legacy_call(message) {
         let call = json!({"function": function});
         calls.push(tool_call(&call, id, calls.len(), issuer));
     }
@@ -116,8 +116,9 @@ fn read_reasoning(message: &Value, riders: Vec<ReasoningBlock>, issuer: Option<I
     let mut out = match message.get("reasoning_details").and_then(reasoning::read_details) {
         Some(blocks) => blocks,
         None if !riders.is_empty() => riders,
+        None if let Some(blocks) = claude_thoughts(message, issuer) => blocks,
         None => {
-            let text = reasoning_text(message).map(str::to_owned);
+            let text = reasoning_text(message);
             text.map(|text| ReasoningBlock::Thinking { text, signature: None }).into_iter().collect()
         }
     };
@@ -133,10 +134,35 @@ fn read_reasoning(message: &Value, riders: Vec<ReasoningBlock>, issuer: Option<I
     out.into_iter().map(|block| PartBody::Reasoning(block).into()).collect()
 }
 
-/// Servers differ in the name, and some use both for the same text.
-pub(super) fn reasoning_text(message: &Value) -> Option<&str> {
+/// Entries of a server that has no format of its own for the thoughts of Claude.
+fn claude_thoughts(message: &Value, issuer: Option<Issuer>) -> Option<Vec<ReasoningBlock>> {
+    issuer.filter(|issuer| *issuer == Issuer::Anthropic)?;
+    reasoning::read_claude(list(message, "reasoning_details"))
+}
+
+/// Servers differ in the name, and some use several for the same text. Snowflake, and OpenRouter before some models, have
+/// it in the details alone.
+pub(super) fn reasoning_text(message: &Value) -> Option<String> {
     let text = |name: &str| message.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    text("reasoning_content").or_else(|| text("reasoning"))
+    let named = text("reasoning_content").or_else(|| text("reasoning")).map(str::to_owned);
+    named.or_else(|| reasoning::readable(list(message, "reasoning_details")))
+}
+
+/// The one call of a message or delta from before there were several. Snowflake writes one without a name where there
+/// is none.
+pub(super) fn legacy_call(message: &Value) -> Option<&Value> {
+    message.get("function_call").filter(|call| says_something(call.get("name")))
+}
+
+fn says_something(member: Option<&Value>) -> bool {
+    member.and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+}
+
+/// Snowflake writes sound of empty texts where there is none.
+fn is_silent(audio: &Value) -> bool {
+    audio.as_object().is_some_and(|_| {
+        !["id", "data", "transcript"].into_iter().any(|name| says_something(audio.get(name)))
+    })
 }
 
 /// Mistral writes content as a list where the model thinks.
@@ -205,9 +231,11 @@ pub(super) fn own_members(message: &Value, issuer: Option<Issuer>) -> impl Itera
         let value = message.get(name)?;
         let is_told = match name {
             "reasoning_details" => {
-                issuer == Some(Issuer::OpenRouter) || reasoning::read_details(value).is_some()
+                issuer == Some(Issuer::OpenRouter)
+                    || reasoning::read_details(value).is_some()
+                    || claude_thoughts(message, issuer).is_some()
             }
-            _ => false,
+            _ => is_silent(value),
         };
         if is_told || value.is_null() || value.as_array().is_some_and(Vec::is_empty) {
             return None;

@@ -8,7 +8,7 @@ use crate::ledger::{Fate, Ledger};
 use crate::message::{FinishReason, Media, Part, PartBody, ReasoningBlock, Response};
 
 use super::signatures::{Passengers, carry_call};
-use super::{annotations, answer_id, reasoning, usage, write_finish};
+use super::{annotations, answer_id, reasoning, tier, usage, write_finish};
 
 pub(super) fn encode(response: &Response, reply: &Reply, ledger: &mut Ledger) -> Vec<u8> {
     let Response { id, model, created, parts, finish, logprobs, more, usage, service_tier } = response;
@@ -26,8 +26,8 @@ pub(super) fn encode(response: &Response, reply: &Reply, ledger: &mut Ledger) ->
     if usage.is_known() {
         out.insert("usage".into(), usage::write(usage));
     }
-    if let Some(tier) = service_tier {
-        out.insert("service_tier".into(), tier.clone().into());
+    if let Some(tier) = service_tier.as_deref().and_then(tier::read) {
+        out.insert("service_tier".into(), tier.into());
     }
     Value::from(out).to_string().into_bytes()
 }

@@ -16,6 +16,7 @@ mod signatures;
 mod stream_calls;
 mod stream_decoder;
 mod stream_encoder;
+mod tier;
 pub(super) mod usage;
 
 use crate::dialect::failure::Report;
@@ -84,7 +85,10 @@ const MAX_CHOICES: usize = 128;
 /// Some servers end an answer with a reason that is no end but a failure.
 fn read_finish(word: &str) -> Result<FinishReason, UpstreamError> {
     Ok(match word {
-        "stop" => FinishReason::Stop,
+        // Text Generation Inference; Together.
+        "stop" | "eos_token" | "eos" => FinishReason::Stop,
+        // Text Generation Inference.
+        "stop_sequence" => FinishReason::StopSequence(None),
         // Mistral's `model_length`: the context window is full.
         "length" | "model_length" => FinishReason::Length,
         "tool_calls" | "function_call" => FinishReason::ToolCalls,

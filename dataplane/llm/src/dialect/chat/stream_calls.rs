@@ -26,6 +26,10 @@ struct Call {
 }
 
 impl Calls {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// `answer` is the answer's id, of which the ids of calls are made that have none.
     pub fn piece(
         &mut self,

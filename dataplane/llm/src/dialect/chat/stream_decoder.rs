@@ -10,7 +10,7 @@ use crate::message::{Citation, Event, FinishReason, Issuer, PartBody, Signature}
 
 use super::decode_response::{self, list};
 use super::stream_calls::Calls;
-use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, usage};
+use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, tier, usage};
 
 /// Chunks of one answer.
 #[derive(Debug, Default)]
@@ -106,7 +106,7 @@ impl Decoder {
                 created: chunk.get("created").and_then(Value::as_u64).filter(|&seconds| seconds > 0),
             });
         }
-        if let Some(tier) = text("service_tier")
+        if let Some(tier) = text("service_tier").and_then(tier::read)
             && self.tier.as_deref() != Some(tier)
         {
             self.tier = Some(tier.to_owned());
@@ -195,16 +195,22 @@ impl Decoder {
         let Some(choice) = self.choices.get_mut(place) else { return };
         let issuer = self.issuer;
         if let Some(text) = decode_response::reasoning_text(delta) {
-            out.push(Event::Reasoning(text.to_owned()));
+            out.push(Event::Reasoning(text));
         }
         for detail in list(delta, "reasoning_details") {
             if issuer == Some(Issuer::OpenRouter) {
                 choice.entries.add(detail);
             }
             out.extend(reasoning_detail(detail));
+            if issuer == Some(Issuer::Anthropic) {
+                out.extend(reasoning::claude_signature(detail).map(Event::ReasoningSignature));
+            }
         }
         let calls = list(delta, "tool_calls");
         let function = delta.get("function_call").filter(|call| call.is_object());
+        // What comes behind the name is told by the call that it goes on with.
+        let function =
+            function.filter(|_| decode_response::legacy_call(delta).is_some() || !choice.calls.is_empty());
         let content = delta.get("content");
         let has_text = content.is_some_and(|it| it.as_str().is_some_and(|text| !text.is_empty()));
         // Whatever comes behind the reasoning closes it: what must come back rides on the first call.

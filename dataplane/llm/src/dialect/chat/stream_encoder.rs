@@ -13,7 +13,9 @@ use crate::message::{Event, FinishReason, ReasoningBlock, Signature, Usage};
 use crate::sse;
 
 use super::signatures::{self, Passengers};
-use super::{MAX_CHOICES, annotations, answer_id, encode_response, error, reasoning, usage, write_finish};
+use super::{
+    MAX_CHOICES, annotations, answer_id, encode_response, error, reasoning, tier, usage, write_finish,
+};
 
 /// Chunks of one answer: the role first, then deltas, one finish reason a choice, the usage where asked for, `[DONE]`.
 #[derive(Debug)]
@@ -262,7 +264,7 @@ impl StreamEncoder for Encoder {
             Event::Opaque { .. } | Event::Audio(_) => self.ledger.note(Field::AnswerPart, Fate::Dropped),
             Event::Choice(choice) => self.go_to((*choice).min(MAX_CHOICES)),
             Event::Logprobs(piece) => self.logprobs(piece),
-            Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
+            Event::ServiceTier(word) => self.tier = tier::read(word).map(str::to_owned),
             Event::Usage(usage) => self.usage.merge(usage),
             Event::Finish(reason) => self.now.finish = Some(reason.clone()),
             // Who drives the stream turns it into `error`.

@@ -12,7 +12,8 @@ pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<
     let detail =
         |group: &str, name: &str| usage.get(group).and_then(|it| it.get(name)).and_then(Value::as_u64);
     let first = |names: &[&str]| names.iter().find_map(|name| count(name));
-    let prompt = count("prompt_tokens");
+    let sound = sound_beside_prompt(usage);
+    let prompt = count("prompt_tokens").map(|prompt| prompt.saturating_add(sound.unwrap_or(0)));
     let within =
         |tokens: u64, taken: u64| prompt.map_or(tokens, |prompt| tokens.min(prompt.saturating_sub(taken)));
     // DeepSeek; Databricks and gateways before Claude; Moonshot; Mistral.
@@ -26,7 +27,9 @@ pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<
         .or_else(|| count("cache_creation_input_tokens"));
     let cache_write = cache_write.map(|written| within(written, cache_read.unwrap_or(0)));
     let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
-    let (output, reasoning) = generated(usage, prompt, issuer);
+    // Some gateways before Claude count a cache beside the prompt.
+    let rest = beside(usage).filter(|rest| sound.is_none() && *rest != cached);
+    let (output, reasoning) = generated(usage, rest, issuer);
     let usage = Usage {
         input: prompt.map(|prompt| prompt.saturating_sub(cached)),
         cache_read,
@@ -38,24 +41,37 @@ pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<
     usage.is_known().then_some(usage)
 }
 
-/// All generated tokens, and those of reasoning among them.
-fn generated(usage: &Value, prompt: Option<u64>, issuer: Option<Issuer>) -> (Option<u64>, Option<u64>) {
+/// What an answer's total has beyond its prompt and completion: which of the two it belongs to differs.
+fn beside(usage: &Value) -> Option<u64> {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let told = count("prompt_tokens")?.saturating_add(count("completion_tokens")?);
+    count("total_tokens")?.checked_sub(told).filter(|&beside| beside > 0)
+}
+
+/// Mistral counts the sound of a prompt in the total and in a detail, but not in the prompt.
+fn sound_beside_prompt(usage: &Value) -> Option<u64> {
+    let audio = usage.get("prompt_tokens_details")?.get("audio_tokens")?.as_u64();
+    beside(usage).filter(|beside| Some(*beside) == audio)
+}
+
+/// All generated tokens, and those of reasoning among them. `rest` is what the total has more, and nothing explains.
+fn generated(usage: &Value, rest: Option<u64>, issuer: Option<Issuer>) -> (Option<u64>, Option<u64>) {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let details = usage.get("completion_tokens_details");
     let reasoning = details.and_then(|it| it.get("reasoning_tokens")).and_then(Value::as_u64);
     let reasoning = reasoning.or_else(|| count("reasoning_tokens"));
     let Some(output) = count("completion_tokens") else { return (None, reasoning) };
-    let beside = prompt
-        .zip(count("total_tokens"))
-        .map(|(prompt, total)| total.saturating_sub(prompt.saturating_add(output)));
-    match (reasoning, beside) {
-        // xAI counts reasoning beside the completion: only the total shows it.
-        (Some(reasoning), Some(beside)) if beside == reasoning => {
-            (Some(output.saturating_add(beside)), Some(reasoning))
+    match (reasoning, rest) {
+        // xAI counts reasoning beside the completion, which only the total shows. Vercel's gateway leaves Gemini's out of
+        // the total too, where only a reasoning greater than the completion shows it.
+        (Some(reasoning), rest) if rest == Some(reasoning) || reasoning > output => {
+            (Some(output.saturating_add(reasoning)), Some(reasoning))
         }
         // Google counts thoughts in the total alone.
-        (None, Some(beside)) if beside > 0 && google(issuer).is_some() => {
-            (Some(output.saturating_add(beside)), Some(beside))
+        (None, Some(rest)) => {
+            // Of an unknown server it is not known what they were, but they were generated.
+            let reasoning = google(issuer).map(|_| rest);
+            (Some(output.saturating_add(rest)), reasoning)
         }
         _ => (Some(output), reasoning),
     }
@@ -140,9 +156,32 @@ mod tests {
     #[test]
     fn thoughts_that_only_the_total_counts() {
         let body = json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109});
-        assert_eq!(read(&body, None), Some(usage(35, None, None, 12)));
+        assert_eq!(read(&body, None), Some(usage(35, None, None, 74)));
         let want = Usage { reasoning: Some(62), ..usage(35, None, None, 74) };
         assert_eq!(read(&body, Some(Issuer::Gemini)), Some(want));
+    }
+
+    #[test]
+    fn reasoning_greater_than_the_completion_stands_beside_it() {
+        let details = json!({"reasoning_tokens": 96});
+        let body = json!({"prompt_tokens": 61, "completion_tokens": 10, "total_tokens": 71, "completion_tokens_details": details});
+        let want = Usage { reasoning: Some(96), ..usage(61, None, None, 106) };
+        assert_eq!(read(&body, None), Some(want));
+    }
+
+    #[test]
+    fn sound_that_the_prompt_leaves_out() {
+        let body = json!({"prompt_tokens": 9, "completion_tokens": 24, "total_tokens": 408, "prompt_tokens_details": {"audio_tokens": 375}});
+        assert_eq!(read(&body, None), Some(usage(384, None, None, 24)));
+        // As OpenAI counts it.
+        let body = json!({"prompt_tokens": 384, "completion_tokens": 24, "total_tokens": 408, "prompt_tokens_details": {"audio_tokens": 375}});
+        assert_eq!(read(&body, None), Some(usage(384, None, None, 24)));
+    }
+
+    #[test]
+    fn a_cache_beside_the_prompt_is_not_generated() {
+        let body = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 18, "cache_read_input_tokens": 7});
+        assert_eq!(read(&body, None), Some(usage(2, Some(7), None, 2)));
     }
 
     #[test]

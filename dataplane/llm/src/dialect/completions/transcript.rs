@@ -10,14 +10,14 @@ use crate::ledger::{Fate, Ledger};
 use crate::message::{Message, Part, PartBody, Request, Role};
 
 pub(super) fn write(request: &Request, ledger: &mut Ledger) -> Result<String, Refused> {
-    let system = texts(&request.system, ledger)?;
+    let system = texts(&request.system, Role::User, ledger)?;
     match request.messages.as_slice() {
         [Message { role: Role::User, parts, name, extra }] if system.is_empty() => {
             if name.is_some() {
                 ledger.note(Field::MessageName, Fate::Dropped);
             }
             extras::note_dropped(extra, ledger);
-            texts(parts, ledger)
+            texts(parts, Role::User, ledger)
         }
         messages => {
             ledger.note(Field::Messages, Fate::Emulated);
@@ -34,7 +34,7 @@ pub(super) fn write(request: &Request, ledger: &mut Ledger) -> Result<String, Re
                     (Role::User, None) => "User",
                     (Role::Assistant, None) => "Assistant",
                 };
-                let text = texts(parts, ledger)?;
+                let text = texts(parts, *role, ledger)?;
                 out.push_str(&format!("{speaker}: {text}\n"));
             }
             out.push_str("Assistant:");
@@ -43,7 +43,7 @@ pub(super) fn write(request: &Request, ledger: &mut Ledger) -> Result<String, Re
     }
 }
 
-fn texts(parts: &[Part], ledger: &mut Ledger) -> Result<String, Refused> {
+fn texts(parts: &[Part], role: Role, ledger: &mut Ledger) -> Result<String, Refused> {
     let mut texts: Vec<&str> = Vec::with_capacity(parts.len());
     for part in parts {
         if part.cache_control.is_some() {
@@ -54,6 +54,8 @@ fn texts(parts: &[Part], ledger: &mut Ledger) -> Result<String, Refused> {
             PartBody::Text(text) | PartBody::Refusal(text) => texts.push(text),
             PartBody::Reasoning(_) => ledger.note(Field::ReasoningHistory, Fate::Dropped),
             PartBody::Citation(_) => {}
+            // What the model painted is not what the client asks about.
+            PartBody::Image(_) if role == Role::Assistant => ledger.note(Field::Part, Fate::Dropped),
             PartBody::Image(_) | PartBody::Audio(_) | PartBody::Video(_) | PartBody::Document { .. } => {
                 return Err(refuse("images, sound and files cannot be sent in OpenAI's completions format"));
             }

@@ -96,7 +96,9 @@ fn write_finish(reason: &FinishReason, seen: Seen) -> (&str, Option<&str>) {
         FinishReason::Stop => ("end_turn", None),
         FinishReason::StopSequence(sequence) => ("stop_sequence", sequence.as_deref()),
         FinishReason::Length => ("max_tokens", None),
-        FinishReason::ToolCalls => ("tool_use", None),
+        FinishReason::ToolCalls if seen.tool_call => ("tool_use", None),
+        // Calls that this format has no block for: a client would look for one, and go on without a result.
+        FinishReason::ToolCalls => ("end_turn", None),
         FinishReason::ContentFilter => ("refusal", None),
         FinishReason::Other(word) => (word, None),
     }

@@ -13,7 +13,7 @@ use crate::dialect::{Format, carrier, media};
 use crate::error::BadRequest;
 use crate::message::{Media, Message, Part, PartBody, ReasoningBlock, Request, Role, ToolCall};
 
-use super::state;
+use super::{image_call, state};
 
 type Decoded<T> = Result<T, BadRequest>;
 
@@ -68,7 +68,7 @@ impl Turns<'_> {
             "reasoning" => self.reasoning(fields),
             _ => {
                 fields.keep("type", kind.as_str().into());
-                self.opaque(&kind, fields.rest().into());
+                self.other(&kind, fields.rest());
                 Ok(())
             }
         }
@@ -170,8 +170,13 @@ impl Turns<'_> {
         Ok(())
     }
 
-    fn opaque(&mut self, kind: &str, value: Value) {
-        let part = PartBody::Opaque { format: Format::Responses, value }.into();
+    fn other(&mut self, kind: &str, item: Map<String, Value>) {
+        if kind == "image_generation_call"
+            && let Some(image) = image_call::read(&item)
+        {
+            return self.assistant(image);
+        }
+        let part = PartBody::Opaque { format: Format::Responses, value: item.into() }.into();
         if kind.ends_with("_call") {
             self.assistant(part);
         } else {

@@ -15,6 +15,7 @@ mod encode_items;
 mod encode_request;
 mod events;
 mod ids;
+mod image_call;
 mod output;
 mod read_output;
 mod response;

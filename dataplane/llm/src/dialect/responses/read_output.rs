@@ -1,6 +1,6 @@
 //! A provider's output items to neutral parts, whether they came whole or at the end of a streamed one.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::dialect::failure::Report;
 use crate::dialect::openai_shared::custom_call;
@@ -43,7 +43,7 @@ impl Reader {
                 let block = state::read(item, self.issuer);
                 block.into_iter().map(|block| PartBody::Reasoning(block).into()).collect()
             }
-            "image_generation_call" => match read_image(item) {
+            "image_generation_call" => match item.as_object().and_then(read_image) {
                 Some(media) => vec![PartBody::Image(media).into()],
                 None => vec![self.opaque(item)],
             },
@@ -115,7 +115,8 @@ pub(super) fn read_call(item: &Value) -> ToolCall {
     }
 }
 
-fn read_image(item: &Value) -> Option<Media> {
+/// `None` without the bytes.
+pub(super) fn read_image(item: &Map<String, Value>) -> Option<Media> {
     let data = item.get("result")?.as_str().filter(|data| !data.is_empty())?;
     let format = item.get("output_format").and_then(Value::as_str).unwrap_or("png");
     Some(Media::Base64 { media_type: format!("image/{format}"), data: data.to_owned(), detail: None })

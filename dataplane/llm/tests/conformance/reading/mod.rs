@@ -156,13 +156,6 @@ impl Reading {
         out
     }
 
-    /// Nothing was said, and no reason for it is given.
-    pub fn is_empty(&self) -> bool {
-        let is_explained = !matches!(self.finish, None | Some(Finish::Stop));
-        let is_silent = self.text.is_empty() && self.refusal.is_empty() && self.thoughts.is_empty();
-        is_silent && self.calls.is_empty() && self.more.is_empty() && !is_explained
-    }
-
     /// The client is to act, whatever word the provider has for it.
     fn with_calls(mut self) -> Self {
         if self.finish == Some(Finish::Stop) && !self.calls.is_empty() {

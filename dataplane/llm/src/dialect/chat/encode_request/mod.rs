@@ -142,21 +142,22 @@ impl Encoder<'_> {
     /// Adds what only the client's format knows, or notes that it is lost.
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
         if self.is_same_format() {
-            for (name, value) in extra {
-                self.join_member(target, name, value);
-            }
+            let mut taken = extra.clone();
+            taken.retain(|name, value| self.takes_inside(name, value));
+            fields::add_missing(target, &taken);
         } else {
             openai_shared::join_part(target, extra, self.request.origin, self.ledger);
         }
     }
 
-    fn join_member(&mut self, target: &mut Map<String, Value>, name: &str, value: &Value) {
+    /// Does the provider take this member of a message, part, tool or call? One that it does not take is noted.
+    fn takes_inside(&mut self, name: &str, value: &Value) -> bool {
         let refused = self.quirks.refuses_inside;
-        if refused.contains(&name) || (value.is_null() && !refused.is_empty()) {
+        let is_refused = refused.contains(&name) || (value.is_null() && !refused.is_empty());
+        if is_refused {
             extras::note_one(name, value, self.ledger);
-        } else if !target.contains_key(name) {
-            target.insert(name.to_owned(), value.clone());
         }
+        !is_refused
     }
 
     /// Members of the request without a neutral meaning. Those of another format have no place here.

@@ -12,7 +12,7 @@ use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Issuer, Message, Part, PartBody, ReasoningBlock, Request, Role, ToolCall};
 
-use super::{ids, state};
+use super::{ids, image_call, state};
 
 /// Items of a request, written one after the other.
 pub(super) struct Items<'a> {
@@ -206,6 +206,15 @@ impl<'a> Items<'a> {
                     }
                     None => self.note(Field::Part, Fate::Dropped),
                 },
+                PartBody::Image(image) if self.is_same_format() => {
+                    match image_call::write(image, &part.extra) {
+                        Some(item) => {
+                            self.close_assistant(&mut spoken);
+                            self.out.push(item);
+                        }
+                        None => self.note(Field::Part, Fate::Dropped),
+                    }
+                }
                 // What a server tool did is the provider's own history; the text that came of it stays.
                 PartBody::Opaque { .. }
                 | PartBody::Image(_)
