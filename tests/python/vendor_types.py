@@ -52,7 +52,17 @@ def mistralai():
     return ChatCompletionRequest
 
 
-VENDORS = {"cohere": cohere, "anthropic": anthropic, "mistralai": mistralai}
+def openai():
+    """What clients of Mistral speak, too."""
+    from openai.types.chat.completion_create_params import (
+        CompletionCreateParamsNonStreaming,
+        CompletionCreateParamsStreaming,
+    )
+
+    return typing.Union[CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming]
+
+
+VENDORS = {"cohere": cohere, "anthropic": anthropic, "mistralai": mistralai, "openai": openai}
 
 
 class Record:
@@ -69,6 +79,7 @@ class Record:
                 yield name, words[0]
 
 
+@functools.cache
 def record(hint):
     """A `Record` for a class with members, else None."""
     if isinstance(hint, Record):
@@ -121,6 +132,7 @@ def bare(hint):
             return hint
 
 
+@functools.cache
 def branches(hint):
     """The alternatives of a union, flat. What stands there for values that the SDK does not know yet is none."""
     hint = bare(hint)
@@ -137,6 +149,7 @@ def is_for_unknown(hint):
     return name.startswith(("Unrecognized", "Unknown", "Unset"))
 
 
+@functools.cache
 def literals(hint):
     hint = bare(hint)
     if typing_extensions.get_origin(hint) in (typing.Literal, typing_extensions.Literal):

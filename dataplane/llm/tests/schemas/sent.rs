@@ -2,7 +2,8 @@
 //! each of them, as the proxy would send it. `PENSTOCK_SENT_OUT` names a file for them, one JSON a line:
 //!
 //! - `id`: whose request it is and to which model; `schema`, a name of OpenAI's document, or `vendor`, a package; `body`.
-//! - `asked`, where the client speaks the vendor's own format: what it wrote. What is wrong with that is its own affair.
+//! - `asked`, where the request goes on in the client's format: `body`, what the client wrote, and `as`, what that should
+//!   fit. What its own format does not know goes on as it is.
 //!
 //! Bodies that are equal but for the model are written once.
 
@@ -137,10 +138,12 @@ impl Target {
         Ok(serde_json::from_slice(&body).unwrap())
     }
 
-    /// Does this client speak the vendor's own format, and not another's that the vendor copied?
-    fn is_own(&self, named: &Named) -> bool {
-        named.request.origin == Some(self.format)
-            && (self.provider != "Mistral" || named.recorded_at.as_deref() == Some("mistral"))
+    /// What a request that goes on in its client's format should fit.
+    fn asked_as(&self, named: &Named) -> Option<&'static str> {
+        let is_own = named.request.origin == Some(self.format);
+        // Clients of Mistral's speak OpenAI's format, those that were recorded there Mistral's.
+        let speaks_openai = self.provider == "Mistral" && named.recorded_at.as_deref() != Some("mistral");
+        is_own.then_some(if speaks_openai { "openai" } else { self.check.1 })
     }
 }
 
@@ -154,8 +157,8 @@ impl Lines {
         let (member, of) = target.check;
         let mut line = json!({member: of, "body": body});
         line["body"]["model"] = Value::Null;
-        if target.is_own(named) {
-            line["asked"] = named.body.clone();
+        if let Some(own) = target.asked_as(named) {
+            line["asked"] = json!({"as": own, "body": named.body});
         }
         if !self.written.insert(line.to_string()) {
             return;

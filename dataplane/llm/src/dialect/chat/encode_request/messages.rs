@@ -143,7 +143,8 @@ impl Encoder<'_> {
             match name.as_str() {
                 _ if target.contains_key(name) => {}
                 "reasoning_details" | "extra_content" | "thought_signature" => {
-                    if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
+                    let says_nothing = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+                    if !says_nothing {
                         self.note(Field::ReasoningSignature, Fate::Dropped);
                     }
                 }

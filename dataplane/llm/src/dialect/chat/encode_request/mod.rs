@@ -141,12 +141,12 @@ impl Encoder<'_> {
 
     /// Adds what only the client's format knows, or notes that it is lost.
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
+        let mut taken = extra.clone();
+        taken.retain(|name, value| self.takes_inside(name, value));
         if self.is_same_format() {
-            let mut taken = extra.clone();
-            taken.retain(|name, value| self.takes_inside(name, value));
             fields::add_missing(target, &taken);
         } else {
-            openai_shared::join_part(target, extra, self.request.origin, self.ledger);
+            openai_shared::join_part(target, &taken, self.request.origin, self.ledger);
         }
     }
 
