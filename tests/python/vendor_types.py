@@ -26,18 +26,25 @@ BESIDE = {
     "anthropic": {"temperature", "top_p", "top_k"},
 }
 
-
+# Vendor, pattern of the path, part of what is said, why it is no problem.
 ALLOWED = [
+    ("mistralai", r"^messages\[\]\.content\[\]\.input_audio$", "not a text",
+     "sound as OpenAI writes it: recordings of Mistral have it, answered with 200"),
+    ("mistralai", r"^messages\[\]\.content\[\]\.image_url$", "missing",
+     "a part of Perplexity's own, `file_url`, of a client that was recorded there"),
 ]
 
 
 def cohere():
     from cohere.v2.raw_client import RawV2Client
 
-    hints = typing.get_type_hints(RawV2Client.chat, include_extras=True)
-    names = inspect.signature(RawV2Client.chat).parameters
-    fields = {name: hints[name] for name in names if name not in ("self", "request_options")}
-    return Record("chat", fields, {"model", "messages"})
+    return arguments(RawV2Client.chat, {"model", "messages"})
+
+
+def cohere_embed():
+    from cohere.v2.raw_client import RawV2Client
+
+    return arguments(RawV2Client.embed, {"model", "input_type"})
 
 
 def anthropic():
@@ -46,14 +53,28 @@ def anthropic():
     return typing.Union[MessageCreateParamsNonStreaming, MessageCreateParamsStreaming]
 
 
+def anthropic_count():
+    from anthropic.types import MessageCountTokensParams
+
+    return MessageCountTokensParams
+
+
 def mistralai():
     from mistralai.client.models import ChatCompletionRequest
 
     return ChatCompletionRequest
 
 
+def mistralai_embeddings():
+    from mistralai.client.models import EmbeddingRequest
+
+    return EmbeddingRequest
+
+
+# What clients of Mistral speak, too.
+
+
 def openai():
-    """What clients of Mistral speak, too."""
     from openai.types.chat.completion_create_params import (
         CompletionCreateParamsNonStreaming,
         CompletionCreateParamsStreaming,
@@ -62,7 +83,29 @@ def openai():
     return typing.Union[CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming]
 
 
-VENDORS = {"cohere": cohere, "anthropic": anthropic, "mistralai": mistralai, "openai": openai}
+def openai_embeddings():
+    from openai.types import EmbeddingCreateParams
+
+    return EmbeddingCreateParams
+
+
+VENDORS = {
+    "anthropic": anthropic,
+    "anthropic.count": anthropic_count,
+    "cohere": cohere,
+    "cohere.embed": cohere_embed,
+    "mistralai": mistralai,
+    "mistralai.embeddings": mistralai_embeddings,
+    "openai": openai,
+    "openai.embeddings": openai_embeddings,
+}
+
+
+def arguments(method, required):
+    """The body that a method of an SDK writes."""
+    hints = typing.get_type_hints(method, include_extras=True)
+    names = inspect.signature(method).parameters
+    return Record(method.__name__, {name: hints[name] for name in names if name not in ("self", "request_options")}, required)
 
 
 class Record:

@@ -152,6 +152,11 @@ impl Encoder<'_> {
 
     /// Does the provider take this member of a message, part, tool or call? One that it does not take is noted.
     fn takes_inside(&mut self, name: &str, value: &Value) -> bool {
+        // That of a system message; others have a place of their own.
+        if name == "name" && !self.quirks.participant_names {
+            self.note(Field::MessageName, Fate::Dropped);
+            return false;
+        }
         let refused = self.quirks.refuses_inside;
         let is_refused = refused.contains(&name) || (value.is_null() && !refused.is_empty());
         if is_refused {
