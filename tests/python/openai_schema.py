@@ -23,6 +23,8 @@ import sent
 ALLOWED = [
     ("CreateResponse", r"^input\[\]\.content\[\]\.type$", "'output_text' is not one of",
      "what an assistant said as a list, without an id: recordings of OpenAI have it, answered with 200"),
+    ("CreateResponse", r"^input\[\]\.content\[\]$", "'text' is a required property",
+     "a refusal of an assistant, without an id: an error of OpenAI's lists it as the other type (openai-openapi#475)"),
     ("CreateChatCompletionRequest", r"^messages\[\]\.prefix$", "no schema has such a member",
      "Mistral's own member, of a client that was recorded there"),
 ]
