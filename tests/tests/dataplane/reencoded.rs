@@ -37,10 +37,13 @@ fn the_sdks_types_accept_every_answer_written_again() {
     {
         assert!(result[what][format].as_u64().is_some_and(|count| count > 100), "{result}");
     }
-    // The two members by which reasoning travels through OpenAI's format; any other would be a misspelling.
+    // The members by which reasoning, its signatures, sources and images travel through OpenAI's format; any other would
+    // be a misspelling.
+    const OURS: [&str; 4] = [".reasoning_", ".extra_content", ".annotations", ".images"];
     let extra = result["extra"].as_object().expect("counts").keys();
-    let unknown: Vec<_> =
-        extra.filter(|name| name.starts_with("Ch") && !name.contains(".reasoning_")).collect();
+    let unknown: Vec<_> = extra
+        .filter(|name| name.starts_with("Ch") && !OURS.iter().any(|member| name.contains(member)))
+        .collect();
     assert!(unknown.is_empty(), "members that the SDK does not know: {unknown:?}");
     eprintln!("parsed with the official SDKs' types: {result}");
 }
