@@ -54,6 +54,7 @@ static CLAUDE: Quirks = Quirks {
     json_object: false,
     max_temperature: 1.0,
     reasoning: ReasoningControl::ReasoningObject,
+    claude_details: true,
     cache_control: true,
     ..OPENAI
 };

@@ -116,6 +116,7 @@ fn read_reasoning(message: &Value, riders: Vec<ReasoningBlock>, issuer: Option<I
     let mut out = match message.get("reasoning_details").and_then(reasoning::read_details) {
         Some(blocks) => blocks,
         None if !riders.is_empty() => riders,
+        None if let Some(blocks) = claude_thoughts(message, issuer) => blocks,
         None => {
             let text = reasoning_text(message);
             text.map(|text| ReasoningBlock::Thinking { text, signature: None }).into_iter().collect()
@@ -131,6 +132,12 @@ fn read_reasoning(message: &Value, riders: Vec<ReasoningBlock>, issuer: Option<I
         out.push(ReasoningBlock::Thinking { text: String::new(), signature: Some(signature) });
     }
     out.into_iter().map(|block| PartBody::Reasoning(block).into()).collect()
+}
+
+/// Entries of a server that has no format of its own for the thoughts of Claude.
+fn claude_thoughts(message: &Value, issuer: Option<Issuer>) -> Option<Vec<ReasoningBlock>> {
+    issuer.filter(|issuer| *issuer == Issuer::Anthropic)?;
+    reasoning::read_claude(list(message, "reasoning_details"))
 }
 
 /// Servers differ in the name, and some use several for the same text. Snowflake, and OpenRouter before some models, have
@@ -224,7 +231,9 @@ pub(super) fn own_members(message: &Value, issuer: Option<Issuer>) -> impl Itera
         let value = message.get(name)?;
         let is_told = match name {
             "reasoning_details" => {
-                issuer == Some(Issuer::OpenRouter) || reasoning::read_details(value).is_some()
+                issuer == Some(Issuer::OpenRouter)
+                    || reasoning::read_details(value).is_some()
+                    || claude_thoughts(message, issuer).is_some()
             }
             _ => is_silent(value),
         };

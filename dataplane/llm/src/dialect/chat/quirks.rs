@@ -37,6 +37,8 @@ pub struct Quirks {
     /// Gets back reasoning state of which nothing says who wrote it (other gateways' `reasoning_details`, Google's
     /// signatures): it may be the server's own.
     pub opaque_history: bool,
+    /// Takes Claude's signed thoughts back as entries of `reasoning_details`, as it writes them (Snowflake).
+    pub claude_details: bool,
     /// Its answers are not all what OpenAI's SDKs read (content as a list of parts, calls without a name): they are
     /// written anew for clients of the format, too.
     pub odd_answers: bool,
@@ -135,6 +137,7 @@ impl Quirks {
         reasoning_history: false,
         needs_reasoning_history: false,
         opaque_history: false,
+        claude_details: false,
         odd_answers: false,
         stream_options: true,
         takes_audio: true,

@@ -40,6 +40,33 @@ pub(super) fn read_details(value: &Value) -> Option<Vec<ReasoningBlock>> {
     value.as_array()?.iter().map(read_detail).collect()
 }
 
+/// Claude's thoughts as Snowflake writes them; `None` where the list holds anything else.
+pub(super) fn read_claude(entries: &[Value]) -> Option<Vec<ReasoningBlock>> {
+    let block = |entry: &Value| {
+        let text = entry.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+        is_readable(entry).then(|| ReasoningBlock::Thinking { text, signature: claude_signature(entry) })
+    };
+    entries.iter().map(block).collect::<Option<Vec<_>>>().filter(|blocks| !blocks.is_empty())
+}
+
+fn is_readable(entry: &Value) -> bool {
+    entry.get("type").is_some_and(|kind| kind == "reasoning.text")
+}
+
+/// The signature in such an entry, or in the piece of one that ends it.
+pub(super) fn claude_signature(entry: &Value) -> Option<Signature> {
+    let value = entry.get("signature")?.as_str().filter(|text| is_readable(entry) && !text.is_empty())?;
+    Some(Signature { issuer: Issuer::Anthropic, value: value.to_owned() })
+}
+
+/// The entry again, for a server that writes Claude's thoughts so. `index` is its place in the list.
+pub(super) fn write_claude(text: &str, signature: &Signature, index: usize) -> Value {
+    json!({
+        "type": "reasoning.text", "text": text, "signature": signature.value, "format": "anthropic-claude-v1",
+        "index": index,
+    })
+}
+
 /// The text of a gateway's own entries, one after the other.
 pub(super) fn readable(entries: &[Value]) -> Option<String> {
     let text = |entry: &Value| {

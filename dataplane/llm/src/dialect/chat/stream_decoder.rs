@@ -202,6 +202,9 @@ impl Decoder {
                 choice.entries.add(detail);
             }
             out.extend(reasoning_detail(detail));
+            if issuer == Some(Issuer::Anthropic) {
+                out.extend(reasoning::claude_signature(detail).map(Event::ReasoningSignature));
+            }
         }
         let calls = list(delta, "tool_calls");
         let function = delta.get("function_call").filter(|call| call.is_object());

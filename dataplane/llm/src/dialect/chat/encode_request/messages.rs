@@ -19,7 +19,7 @@ struct Assistant {
     refusal: Option<String>,
     /// Readable reasoning that nobody signed.
     thought: String,
-    /// OpenRouter's entries.
+    /// Entries of OpenRouter, or of Claude's thoughts.
     details: Vec<Value>,
     /// Google's signature of the message.
     signature: Option<Signature>,
@@ -273,6 +273,11 @@ impl Encoder<'_> {
                 if signatures::google(issuer) == Some(signature.issuer) =>
             {
                 out.signature = Some(signature.clone());
+            }
+            ReasoningBlock::Thinking { text, signature: Some(signature) }
+                if self.quirks.claude_details && issuer == Some(signature.issuer) =>
+            {
+                out.details.push(reasoning::write_claude(text, signature, out.details.len()));
             }
             ReasoningBlock::Thinking { text, signature: Some(signature) }
                 if text.is_empty() && is_google(signature) && self.is_unclaimed(extra) => {}
