@@ -141,7 +141,7 @@ impl Default for Failover {
 pub enum FailoverReason {
     /// DNS, TLS, a connection that is refused, or that breaks before the answer began.
     Connect,
-    /// No connection, no first token, or silence for too long; also 408.
+    /// No connection, no first token, or silence for too long; also 408, 504 and 524.
     Timeout,
     /// 429.
     RateLimited,

@@ -1,30 +1,26 @@
 """Checks requests to OpenAI with its own OpenAPI document.
 
-argv: the path of the document (openai-openapi.yaml)
-stdin: one JSON a line: {"schema": "CreateResponse" | "CreateCompletionRequest" | "CreateChatCompletionRequest"
-       | "CreateEmbeddingRequest" | any other name below components/schemas, "body": ..., "id": anything}
-stdout: {"checked": {schema: N}, "allowed": {why: N}, "problems": [{"id", "schema", "path", "what"}, ...]}
+stdin: {"path": a file of requests, see sent.py, "document": the path of openai-openapi.yaml}; each line's "schema" is a
+       name below components/schemas
+stdout: see sent.py
 
 The document describes what a body may hold and says nothing of what it may not: here a member that no schema names is
-a problem too. Where the document is stricter than the API, ALLOWED says so: recorded requests of that shape were answered
-with 200.
-
-Needs jsonschema and pyyaml.
+a problem too.
 """
 import collections
 import copy
+import functools
 import json
+import re
 import sys
 
 import yaml
 from jsonschema import Draft202012Validator
 
-# (a part of the path, a part of the message, why it is no problem)
+import sent
+
+# Where the document is stricter than the API: recorded requests of that shape were answered with 200.
 ALLOWED = [
-    ("input[", "'output_text' is not one of ['input_text']",
-     "what an assistant said as a list, without an id: OpenAI and Azure take it"),
-    ("input[", "'id' is a required property", "reasoning or what an assistant said, without an id: OpenAI and Azure take it"),
-    ("content[", "'detail' is a required property", "an image without `detail`: OpenAI and xAI take it"),
 ]
 
 
@@ -73,7 +69,7 @@ def telling(error):
         for inner in error.context:
             branches[inner.schema_path[0]].append(inner)
         def rank(branch):
-            is_other_type = any(list(inner.path)[-1:] == ["type"] and not inner.context for inner in branch)
+            is_other_type = any(list(inner.path)[-1:] in (["type"], ["role"]) and not inner.context for inner in branch)
             return (not is_other_type, max(len(inner.absolute_path) for inner in branch))
         best = max(branches.values(), key=rank)
         error = next((inner for inner in best if inner.validator != "unevaluatedProperties"), best[0])
@@ -81,26 +77,34 @@ def telling(error):
 
 
 def main():
-    document = load(sys.argv[1])
-    validators, checked, allowed, problems = {}, collections.Counter(), collections.Counter(), []
-    for line in sys.stdin:
-        job = json.loads(line)
-        name = job["schema"]
-        if name not in validators:
-            validators[name] = Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document})
-        checked[name] += 1
-        errors = [telling(error) for error in validators[name].iter_errors(job["body"])]
+    job = json.load(sys.stdin)
+    document = load(job["document"])
+
+    @functools.cache
+    def validator(name):
+        return Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document})
+
+    def problems(name, body):
+        errors = [telling(error) for error in validator(name).iter_errors(body)]
         # What is wrong elsewhere makes its neighbours look unknown.
         if any(error.validator != "unevaluatedProperties" for error in errors):
             errors = [error for error in errors if error.validator != "unevaluatedProperties"]
-        for error in errors:
-            path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.absolute_path).lstrip(".")
-            known = next((why for at, what, why in ALLOWED if at in path and what in error.message), None)
-            if known:
-                allowed[known] += 1
-            else:
-                problems.append({"id": job.get("id"), "schema": name, "path": path, "what": error.message[:300]})
-    json.dump({"checked": checked, "allowed": allowed, "problems": problems}, sys.stdout)
+        return [problem for error in errors for problem in said(error)]
+
+    sent.report(job["path"], "schema", problems, ALLOWED)
+
+
+def said(error):
+    """[(path, what), ...]: unknown members one by one, as the message lists them."""
+    at = path(error.absolute_path)
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        members = re.findall(r"'([^']*)'", error.message)
+        return [(f"{at}.{name}".lstrip("."), "no schema has such a member") for name in members]
+    return [(at, error.message[:300])]
+
+
+def path(keys):
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
 main()

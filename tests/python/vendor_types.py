@@ -1,24 +1,22 @@
-"""Checks request bodies against the types of the vendors' own SDKs.
+"""Checks requests with the types of the vendors' own SDKs.
 
-Reads JSON lines from standard input, `{"vendor": "cohere", "body": {...}}`, and prints what does not fit, one problem a
-line; exits with 1 where there was one, and with 2 where a vendor's package is not installed. `--versions` prints the
-packages instead.
+stdin: {"path": a file of requests, see sent.py}; each line's "vendor" is a name in VENDORS
+stdout: see sent.py
 
 The SDKs themselves are lenient: they send unknown members and unknown words, so that an old SDK works with a new API.
 Here a member that a type does not have and a word that it does not list are problems.
-
-Needs `pip install cohere anthropic mistralai`; written with cohere 7.3.1, anthropic 2.13.0 and mistralai 3.7.0.
 """
-
 import collections.abc
-import importlib.metadata
+import functools
 import inspect
 import json
-import sys
 import types
 import typing
+import sys
 
 import typing_extensions
+
+import sent
 
 # Members that an API takes and its SDK's newest types leave out, with the reason.
 BESIDE = {
@@ -27,6 +25,10 @@ BESIDE = {
     # Gone from the types with the models that refuse them; older models take them still.
     "anthropic": {"temperature", "top_p", "top_k"},
 }
+
+
+ALLOWED = [
+]
 
 
 def cohere():
@@ -205,34 +207,18 @@ def check_record(value, of, path):
 
 def check(vendor, body):
     body = {name: item for name, item in body.items() if name not in BESIDE.get(vendor, ())}
-    return problems(body, VENDORS[vendor](), "")
+    found = problems(body, types_of(vendor), "")
+    return [tuple(problem.split(": ", 1)) for problem in found]
+
+
+@functools.cache
+def types_of(vendor):
+    return VENDORS[vendor]()
 
 
 def main():
-    if "--versions" in sys.argv[1:]:
-        for name in VENDORS:
-            try:
-                print(f"{name} {importlib.metadata.version(name)}")
-            except importlib.metadata.PackageNotFoundError:
-                print(f"{name} is not installed")
-        return 0
-    status = 0
-    for number, line in enumerate(sys.stdin, 1):
-        if not line.strip():
-            continue
-        case = json.loads(line)
-        name = case.get("name", f"line {number}")
-        try:
-            found = check(case["vendor"], case["body"])
-        except ModuleNotFoundError as error:
-            print(f"{name}: {case['vendor']} cannot be checked: {error}")
-            status = 2
-            continue
-        for problem in found:
-            print(f"{name}: {problem}")
-            status = max(status, 1)
-    return status
+    job = json.load(sys.stdin)
+    sent.report(job["path"], "vendor", check, ALLOWED)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+main()

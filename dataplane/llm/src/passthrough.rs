@@ -77,7 +77,9 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
         return true;
     }
     match name {
-        "max_tokens" | "max_completion_tokens" => name != quirks.limit && quirks.fixed_sampling,
+        "max_tokens" | "max_completion_tokens" => {
+            name != quirks.limit && (quirks.fixed_sampling || is_strict(quirks))
+        }
         "temperature" => quirks.fixed_sampling || quirks.max_temperature < 2.0,
         "top_p" => quirks.fixed_sampling,
         "top_k" => !quirks.takes_top_k,
@@ -97,6 +99,8 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
                 | ("enable_thinking", ReasoningControl::EnableThinking)
                 | ("reasoning", ReasoningControl::ReasoningObject)
         ),
+        "service_tier" => quirks.capacity_tiers,
+        "tools" => quirks.needs_parameters || !quirks.custom_tools,
         "user" => quirks.max_user < 64,
         "parallel_tool_calls" => !quirks.parallel_switch,
         _ => false,
@@ -132,6 +136,19 @@ fn touches_inside(quirks: &Quirks, text: &str) -> bool {
     (!quirks.participant_names && text.contains("\"name\""))
         || (!quirks.strict_tools && text.contains("\"strict\""))
         || (!quirks.text_lists && text.contains("\"text\""))
+        || (is_strict(quirks) && knows_not(quirks, text))
+}
+
+/// Does it refuse members inside messages that OpenAI takes?
+fn is_strict(quirks: &Quirks) -> bool {
+    !quirks.refuses_inside.is_empty()
+}
+
+/// Members, and words of OpenAI's, that such a server does not know.
+fn knows_not(quirks: &Quirks, text: &str) -> bool {
+    const WORDS: &[&str] = &["developer", "file", "audio_url", "video_url"];
+    let mut words = WORDS.iter().chain(quirks.refuses_inside);
+    text.contains("null") || words.any(|word| text.contains(&format!("\"{word}\"")))
 }
 
 /// Items that another server of OpenAI's format answered with: OpenAI tells the type of an item by how its id begins
@@ -226,6 +243,17 @@ mod tests {
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","logit_bias":{"1":2}}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","seed":7}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","stream":true}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","max_completion_tokens":1}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","service_tier":"default"}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","tools":[]}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"role":"developer"}]}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"annotations":[]}]}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"new":null}]}"#),
+            (
+                "Mistral",
+                "mistral-large-latest",
+                r#"{"model":"m","messages":[{"content":[{"type":"file"}]}]}"#,
+            ),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","tool_choice":"required"}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"tool_calls":[]}]}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"content":[{"type":"text"}]}]}"#),

@@ -72,7 +72,7 @@ const ROWS: &[Row] = &[
     row("s502-html", "server_error", |_, _| plays(Behaviour::status(502, "<html>Bad gateway</html>"))),
     row("s503", "server_error", |_, _| plays(Behaviour::status(503, "out of order"))),
     row("s503-busy", "overloaded", |_, _| plays(Behaviour::status(503, "the model is overloaded"))),
-    row("s504", "server_error", |_, _| plays(Behaviour::status(504, ""))),
+    row("s504", "timeout", |_, _| plays(Behaviour::status(504, ""))),
     row("s529", "overloaded", |w, _| plays(w.error(529, "overloaded_error", "Overloaded"))),
     row("s529-bare", "overloaded", |_, _| plays(Behaviour::status(529, ""))),
     row("s429", "rate_limited", |w, _| plays(w.error(429, "rate_limit_error", "slow down"))),

@@ -241,8 +241,8 @@ fn wrong_paths_and_methods() {
         "/",
         "/v1/chat/completion",
         "/v1/chat/completions/",
-        "/v1/embeddings",
-        "/v1/messages/count_tokens",
+        "/v1/rerank",
+        "/v1/audio/speech",
         "/chat/completions",
     ] {
         let answer = post(&gateway, path, "{}");

@@ -34,7 +34,7 @@ fn odd_bodies(wire: Wire) -> Vec<String> {
         Chat => r#" "n" : 1,"x_vendor":{"b":1,"a":[1.0,1e3, -0.0]},"user":"\u00e9\/"#,
         Messages => r#" "max_tokens":64 ,"x_vendor":{"b":1,"a":[1.0,1e3, -0.0]},"service_tier":"\u00e9\/"#,
     };
-    let messages = r#""messages":[ {"role":"user","content":[{"type":"text","text":"hi  é\u0041","x":null,"cache_control":{"type":"ephemeral"}}]}]"#;
+    let messages = r#""messages":[ {"role":"user","content":[{"type":"text","text":"hi  é\u0041","x":null,"vendor":{"type":"ephemeral"}}]}]"#;
     vec![
         format!("{{{rest}\", \"model\" :  \"bot\",{messages}}}"),
         format!("\n\t{{ \"model\":\"bot\",{rest}\",\r\n{messages} }}\n"),

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{Format, extras};
+use crate::error::Refused;
 use crate::ledger::Ledger;
+use crate::message::{PartBody, Request};
 
 /// Members of the body with the same name and meaning in both, by OpenAI's OpenAPI document (`CreateChatCompletionRequest`
 /// and `CreateResponse`).
@@ -72,9 +74,20 @@ pub(super) fn join_part(
     extras::note_dropped(&rest, ledger);
 }
 
+/// Is it a custom tool, in either spelling?
+pub(super) fn is_custom(tool: &Value) -> bool {
+    tool.get("type").is_some_and(|kind| kind == "custom")
+}
+
+/// Is it a choice of tools that only OpenAI knows?
+pub(super) fn is_own_choice(name: &str, value: &Value) -> bool {
+    let kind = value.get("type").and_then(Value::as_str);
+    name == "tool_choice" && matches!(kind, Some("allowed_tools" | "custom"))
+}
+
 /// A custom tool of the other format, written for `to`. `None` for any other tool that only one of them has.
 pub(super) fn tool(tool: &Value, from: Option<Format>, to: Format) -> Option<Value> {
-    if !matches!(from, Some(Format::Chat | Format::Responses)) || tool.get("type")? != "custom" {
+    if !matches!(from, Some(Format::Chat | Format::Responses)) || !is_custom(tool) {
         return None;
     }
     let inner = tool.get("custom").unwrap_or(tool);
@@ -153,6 +166,26 @@ pub(super) fn read_custom_call(call: &Value) -> Option<(&str, &str, &str)> {
     let custom = call.get("custom")?;
     let input = custom.get("input").and_then(Value::as_str).unwrap_or_default();
     Some((call.get("id")?.as_str()?, custom.get("name")?.as_str()?, input))
+}
+
+/// A history with calls of custom tools is nothing for other formats: a call that is left out leaves its result behind,
+/// which they refuse.
+pub(super) fn refuse_custom_calls(request: &Request) -> Result<(), Refused> {
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    let mut opaque = parts.filter_map(|part| match &part.body {
+        PartBody::Opaque { format: Format::Chat, value } => Some(value),
+        _ => None,
+    });
+    if !opaque.any(|value| is_custom(value) && read_custom_call(value).is_some()) {
+        return Ok(());
+    }
+    let field = match request.origin {
+        Some(Format::Responses) => "input[].type",
+        _ => "messages[].tool_calls[].type",
+    };
+    let message = "calls of custom tools can be sent only to a provider of OpenAI's formats; define the tool as a \
+                   function, or route the conversation to one";
+    Err(Refused { field: field.into(), message: message.to_owned() })
 }
 
 #[cfg(test)]

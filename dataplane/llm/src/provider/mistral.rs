@@ -29,15 +29,20 @@ pub static MISTRAL: Vendor = Vendor {
 static QUIRKS: Quirks = Quirks {
     odd_answers: true,
     refuses: &[
-        "logit_bias",
-        "verbosity",
-        "store",
-        "modalities",
         "audio",
-        "safety_identifier",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "modalities",
+        "moderation",
+        "prompt_cache_options",
         "prompt_cache_retention",
+        "safety_identifier",
+        "store",
+        "verbosity",
         "web_search_options",
     ],
+    refuses_inside: &["annotations", "audio", "function_call", "prompt_cache_breakpoint", "refusal"],
     renames: &[("seed", "random_seed")],
     required_choice: "any",
     // The chat template of its models: other ids are a 400 with those that check.
@@ -51,6 +56,12 @@ static QUIRKS: Quirks = Quirks {
     stream_options: false,
     takes_video: false,
     takes_files: false,
+    // <https://docs.mistral.ai/capabilities/document_ai/document_qna/>.
+    document_urls: true,
+    // <https://docs.mistral.ai/inference/priority-tier>.
+    capacity_tiers: true,
+    custom_tools: false,
+    needs_parameters: true,
     max_user: 0,
     participant_names: false,
     ..Quirks::COMPATIBLE

@@ -33,7 +33,7 @@ fn requests_are_what_the_service_model_says() {
     let mut checker = Checker::new(&model);
     let mut requests = of_fixtures(&[Format::Chat, Format::Messages, Format::Converse]);
     let of_ours = requests.len();
-    requests.extend(of_recordings());
+    requests.extend(of_recordings(&[Format::Chat, Format::Messages]));
     let (mut sent, mut refused) = (0, BTreeMap::new());
     let bedrock = provider::by_name("Bedrock").unwrap();
     for named in &requests {

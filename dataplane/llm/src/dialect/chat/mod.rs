@@ -20,7 +20,7 @@ mod tier;
 pub(super) mod usage;
 
 use crate::dialect::failure::Report;
-use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream};
+use crate::dialect::{Dialect, Format, Reply, StreamDecoder, StreamEncoder, Upstream, openai_shared};
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
 use crate::ledger::Ledger;
 use crate::message::{FinishReason, Request, Response};
@@ -32,6 +32,13 @@ pub struct Chat;
 impl Dialect for Chat {
     fn decode_request(&self, body: &[u8]) -> Result<Request, BadRequest> {
         decode_request::decode(body)
+    }
+
+    fn leave(&self, request: &Request, to: Format, _ledger: &mut Ledger) -> Result<(), Refused> {
+        match to {
+            Format::Responses => Ok(()),
+            _ => openai_shared::refuse_custom_calls(request),
+        }
     }
 
     fn encode_request(

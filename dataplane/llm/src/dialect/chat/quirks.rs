@@ -6,6 +6,9 @@
 pub struct Quirks {
     /// Top-level members of OpenAI's request that it refuses or ignores: left out, with notice.
     pub refuses: &'static [&'static str],
+    /// Members of OpenAI's messages, parts and calls that it answers 4xx to: left out, with notice, and so is every
+    /// one that is null. Where there are any, requests are always written anew.
+    pub refuses_inside: &'static [&'static str],
     /// OpenAI's member and the server's own name for it.
     pub renames: &'static [(&'static str, &'static str)],
     /// What the answer's limit is called: `max_tokens`, or `max_completion_tokens`.
@@ -50,6 +53,8 @@ pub struct Quirks {
     pub takes_video: bool,
     /// `file` parts.
     pub takes_files: bool,
+    /// Documents are `document_url` parts, by URL or with their bytes in a data URL.
+    pub document_urls: bool,
     /// A `file` by its URL, and `audio_url` parts.
     pub file_urls: bool,
     pub takes_images: bool,
@@ -57,12 +62,22 @@ pub struct Quirks {
     pub cache_control: bool,
     /// Longest `user`, in characters; 0 where it is refused.
     pub max_user: usize,
+    /// Takes `metadata` only with what it stores; without `store: true` that is a 400.
+    pub metadata_is_stored: bool,
+    /// Greatest `top_logprobs`.
+    pub max_top_logprobs: u64,
+    /// `service_tier` has Anthropic's words, `auto` and `standard_only`.
+    pub capacity_tiers: bool,
     /// Takes `parallel_tool_calls`; models that do not call several tools at once or one as they like.
     pub parallel_switch: bool,
     /// Takes `name` in messages.
     pub participant_names: bool,
     /// Takes `strict` in the definition of a tool.
     pub strict_tools: bool,
+    /// Takes OpenAI's custom tools, calls of them, and `allowed_tools`.
+    pub custom_tools: bool,
+    /// A tool without `parameters` is refused.
+    pub needs_parameters: bool,
     /// Takes `json_object` where [`Self::json`] is [`Json::Schema`]: some take a schema or nothing.
     pub json_object: bool,
     /// Takes text as a list of parts; where it does not, the texts of a message are joined into one string.
@@ -121,6 +136,7 @@ impl Quirks {
     /// A server that takes all of OpenAI's format.
     pub const OPENAI: Self = Self {
         refuses: &[],
+        refuses_inside: &[],
         renames: &[],
         limit: "max_tokens",
         system_role: "system",
@@ -143,13 +159,19 @@ impl Quirks {
         takes_audio: true,
         takes_video: false,
         takes_files: true,
+        document_urls: false,
         file_urls: false,
         takes_images: true,
         cache_control: false,
         max_user: 64,
+        metadata_is_stored: true,
+        max_top_logprobs: 20,
+        capacity_tiers: false,
         parallel_switch: true,
         participant_names: true,
         strict_tools: true,
+        custom_tools: true,
+        needs_parameters: false,
         json_object: true,
         text_lists: true,
         forced_choice_with_reasoning: true,
@@ -179,6 +201,8 @@ impl Quirks {
         reasoning_history: true,
         takes_video: true,
         max_user: usize::MAX,
+        metadata_is_stored: false,
+        max_top_logprobs: u64::MAX,
         ..Self::OPENAI
     };
 }

@@ -11,6 +11,7 @@ use crate::ledger::{Fate, Ledger};
 use crate::message::{Issuer, Media, Part, PartBody, ReasoningBlock, Signature, ToolCall};
 
 const PDF: &str = "application/pdf";
+const IMAGE: &str = "image/";
 
 pub(super) struct Blocks<'a> {
     pub is_same_format: bool,
@@ -35,7 +36,7 @@ impl Blocks<'_> {
     fn user_block(&mut self, part: &Part) -> Result<Option<Value>, Refused> {
         let out = match &part.body {
             PartBody::Text(_) | PartBody::Refusal(_) => return Ok(self.text(part)),
-            PartBody::Image(media) => json!({"type": "image", "source": self.source(media, "image/")?}),
+            PartBody::Image(media) => json!({"type": "image", "source": self.source(media, IMAGE)?}),
             PartBody::Document { media, name } => {
                 let mut out = json!({"type": "document", "source": self.source(media, PDF)?});
                 if let (Some(name), Value::Object(out)) = (name, &mut out) {
@@ -145,7 +146,7 @@ impl Blocks<'_> {
         out.into()
     }
 
-    /// `takes` is what bytes may be, as the beginning of a media type.
+    /// `takes` is what bytes may be, [`PDF`] or [`IMAGE`].
     fn source(&mut self, media: &Media, takes: &str) -> Result<Value, Refused> {
         let (Media::Url { detail, .. } | Media::Base64 { detail, .. }) = media else {
             let Media::PlainText(text) = media else { return Ok(Value::Null) };
@@ -155,21 +156,27 @@ impl Blocks<'_> {
             self.ledger.note(Field::ImageDetail, Fate::Dropped);
         }
         match media {
-            Media::Base64 { media_type, data, .. }
-                if media_type.starts_with(takes) || self.is_same_format =>
-            {
-                Ok(json!({"type": "base64", "media_type": media_type, "data": data}))
-            }
-            Media::Base64 { .. } if takes == PDF && media::text_of(media).is_some() => {
-                self.ledger.note(Field::Document, Fate::Emulated);
-                let text = media::text_of(media).unwrap_or_default();
-                Ok(json!({"type": "text", "media_type": "text/plain", "data": text}))
-            }
-            Media::Base64 { media_type, .. } => {
-                Err(refuse(format!("`{media_type}` cannot be sent in Anthropic's format")))
-            }
+            Media::Base64 { media_type, data, .. } => match self.media_type(media_type, takes) {
+                Some(own) => Ok(json!({"type": "base64", "media_type": own, "data": data})),
+                None if takes == PDF && media::text_of(media).is_some() => {
+                    self.ledger.note(Field::Document, Fate::Emulated);
+                    let text = media::text_of(media).unwrap_or_default();
+                    Ok(json!({"type": "text", "media_type": "text/plain", "data": text}))
+                }
+                None => Err(refuse(format!("`{media_type}` cannot be sent in Anthropic's format"))),
+            },
             Media::Url { url, .. } => Ok(json!({"type": "url", "url": url})),
             Media::PlainText(_) => Ok(Value::Null),
+        }
+    }
+
+    /// What Anthropic calls a type of bytes, among those that it reads.
+    fn media_type<'m>(&self, given: &'m str, takes: &str) -> Option<&'m str> {
+        match given {
+            _ if self.is_same_format => Some(given),
+            "image/jpg" if takes == IMAGE => Some("image/jpeg"),
+            "image/jpeg" | "image/png" | "image/gif" | "image/webp" if takes == IMAGE => Some(given),
+            _ => (takes == PDF && given.starts_with(PDF)).then_some(PDF),
         }
     }
 

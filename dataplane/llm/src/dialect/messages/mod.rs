@@ -13,7 +13,7 @@ mod response;
 pub(super) mod schema;
 mod stream_decoder;
 mod stream_encoder;
-mod tier;
+pub(super) mod tier;
 mod usage;
 
 use crate::dialect::{Dialect, Reply, StreamDecoder, StreamEncoder, Upstream, json_answer};

@@ -4,7 +4,7 @@
 //! bought ahead; an answer says what served it.
 
 /// A request's word for Anthropic, and whether it says all of what was asked.
-pub(super) fn write_request(word: &str, is_same_format: bool) -> (&str, bool) {
+pub(in crate::dialect) fn write_request(word: &str, is_same_format: bool) -> (&str, bool) {
     match word {
         "auto" => ("auto", true),
         "default" => ("standard_only", true),

@@ -335,7 +335,14 @@ impl Encoder<'_> {
             // Zero is what a request without it gets.
             Some(0) | None => {}
             Some(_) if refuses => self.note(Field::TopLogprobs, Fate::Dropped),
-            Some(top) => self.set("top_logprobs", top),
+            Some(top) => {
+                let most = self.upstream.provider.quirks(self.upstream.model).max_top_logprobs;
+                let fit = if self.is_same_format { top } else { top.min(most) };
+                if fit != top {
+                    self.note(Field::TopLogprobs, Fate::Clamped);
+                }
+                self.set("top_logprobs", fit);
+            }
         }
         if is_asked && !refuses { vec![INCLUDE_LOGPROBS] } else { Vec::new() }
     }

@@ -27,7 +27,7 @@ mod usage;
 pub(crate) use state::stamp_answer as stamp;
 
 use crate::dialect::chat::error;
-use crate::dialect::{Dialect, Format, Reply, StreamDecoder, StreamEncoder, Upstream};
+use crate::dialect::{Dialect, Format, Reply, StreamDecoder, StreamEncoder, Upstream, openai_shared};
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};
 use crate::ledger::Ledger;
 use crate::message::{Request, Response};
@@ -41,7 +41,10 @@ impl Dialect for Responses {
         decode_request::decode(body)
     }
 
-    fn leave(&self, request: &Request, _to: Format, _ledger: &mut Ledger) -> Result<(), Refused> {
+    fn leave(&self, request: &Request, to: Format, _ledger: &mut Ledger) -> Result<(), Refused> {
+        if to != Format::Chat {
+            openai_shared::refuse_custom_calls(request)?;
+        }
         elsewhere::check(request)
     }
 

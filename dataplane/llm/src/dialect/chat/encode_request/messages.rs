@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Encoder, object};
 use crate::dialect::chat::{reasoning, signatures};
-use crate::dialect::{Format, extras};
+use crate::dialect::{Format, extras, openai_shared};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::Fate;
@@ -30,6 +30,9 @@ impl Encoder<'_> {
     /// `instruction` is ours, and stands behind the client's.
     pub(super) fn messages(&mut self, instruction: Option<String>) -> Result<(), Refused> {
         let request = self.request;
+        if !self.quirks.custom_tools {
+            openai_shared::refuse_custom_calls(request)?;
+        }
         let mut out = Vec::new();
         self.system(&mut out);
         if let Some(instruction) = instruction {
@@ -144,7 +147,8 @@ impl Encoder<'_> {
                         self.note(Field::ReasoningSignature, Fate::Dropped);
                     }
                 }
-                _ => drop(target.insert(name.clone(), value.clone())),
+                _ if self.takes_inside(name, value) => drop(target.insert(name.clone(), value.clone())),
+                _ => {}
             }
         }
     }
@@ -235,6 +239,9 @@ impl Encoder<'_> {
                 self.cache_control(part.cache_control.as_ref(), &mut block);
                 self.join_extra(&mut block, &part.extra);
                 out.content.push(block.into());
+            }
+            PartBody::Refusal(text) if self.quirks.refuses_inside.contains(&"refusal") => {
+                out.content.push(json!({"type": "text", "text": text}));
             }
             PartBody::Refusal(text) => out.refusal.get_or_insert_default().push_str(text),
             PartBody::Reasoning(block) => self.thought(block, extra, out),

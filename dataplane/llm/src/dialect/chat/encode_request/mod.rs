@@ -142,10 +142,22 @@ impl Encoder<'_> {
     /// Adds what only the client's format knows, or notes that it is lost.
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
         if self.is_same_format() {
-            fields::add_missing(target, extra);
+            let mut taken = extra.clone();
+            taken.retain(|name, value| self.takes_inside(name, value));
+            fields::add_missing(target, &taken);
         } else {
             openai_shared::join_part(target, extra, self.request.origin, self.ledger);
         }
+    }
+
+    /// Does the provider take this member of a message, part, tool or call? One that it does not take is noted.
+    fn takes_inside(&mut self, name: &str, value: &Value) -> bool {
+        let refused = self.quirks.refuses_inside;
+        let is_refused = refused.contains(&name) || (value.is_null() && !refused.is_empty());
+        if is_refused {
+            extras::note_one(name, value, self.ledger);
+        }
+        !is_refused
     }
 
     /// Members of the request without a neutral meaning. Those of another format have no place here.
@@ -165,7 +177,7 @@ impl Encoder<'_> {
         for (name, value) in &taken {
             if name == "tool_choice" {
                 // It says more than the neutral choice; among no tools it is a 400.
-                match self.out.contains_key("tools") {
+                match self.out.contains_key("tools") && self.quirks.custom_tools {
                     true => drop(self.out.shift_remove(name)),
                     false => {
                         extras::note_one(name, value, self.ledger);
@@ -179,7 +191,8 @@ impl Encoder<'_> {
 
     fn extra_member(&mut self, name: &str, value: &Value) {
         let is_options = name == "stream_options";
-        if self.refuses(name) || (is_options && !self.out.contains_key(name)) {
+        let is_custom = !self.quirks.custom_tools && openai_shared::is_own_choice(name, value);
+        if is_custom || self.refuses(name) || (is_options && !self.out.contains_key(name)) {
             return extras::note_one(name, value, self.ledger);
         }
         // How the client asked for reasoning has been told in the provider's own way, where that is known.

@@ -17,6 +17,12 @@ impl Encoder<'_> {
             PartBody::Audio(media) => self.sound(media)?,
             PartBody::Video(media) => self.video(media)?,
             PartBody::Document { media, name } => self.document(media, name.as_deref())?,
+            // A file that OpenAI keeps, by its id.
+            PartBody::Opaque { format: Format::Chat, value }
+                if !self.quirks.takes_files && value.get("file").is_some() =>
+            {
+                return Err(refuse("this provider takes no files"));
+            }
             PartBody::Opaque { format: Format::Chat, value } => return Ok(value.clone()),
             PartBody::Opaque { value, .. } => {
                 let kind = value.get("type").or_else(|| value.get("role"));
@@ -101,6 +107,13 @@ impl Encoder<'_> {
     fn document(&mut self, media: &Media, name: Option<&str>) -> Result<Map<String, Value>, Refused> {
         match media {
             Media::PlainText(text) => return Ok(self.plain(text)),
+            Media::Url { .. } | Media::Base64 { .. } if self.quirks.document_urls => {
+                let mut out = object(json!({"type": "document_url", "document_url": url_of(media)}));
+                if let Some(name) = name {
+                    out.insert("document_name".into(), name.into());
+                }
+                return Ok(out);
+            }
             _ if !self.quirks.takes_files => return Err(refuse("this provider takes no files")),
             Media::Url { .. } if !self.quirks.file_urls => {
                 return Err(refuse("a document by URL cannot be sent in OpenAI's chat format"));

@@ -6,6 +6,7 @@ use super::{Encoder, object};
 use crate::catalogue::Sampling;
 use crate::dialect::chat::quirks::Json;
 use crate::dialect::instructions;
+use crate::dialect::messages::tier;
 use crate::field::Field;
 use crate::ledger::Fate;
 use crate::message::ResponseFormat;
@@ -58,7 +59,11 @@ impl Encoder<'_> {
             self.set_unless_default("logprobs", Field::Logprobs, value, !value);
         }
         if let Some(value) = request.top_logprobs {
-            self.set_unless_default("top_logprobs", Field::TopLogprobs, value, value == 0);
+            let most = self.quirks.max_top_logprobs;
+            if value > most && !self.refuses("top_logprobs") {
+                self.note(Field::TopLogprobs, Fate::Clamped);
+            }
+            self.set_unless_default("top_logprobs", Field::TopLogprobs, value.min(most), value == 0);
         }
     }
 
@@ -140,11 +145,25 @@ impl Encoder<'_> {
             }
         }
         if let Some(metadata) = &request.metadata {
-            let is_empty = metadata.is_empty();
-            self.set_unless_default("metadata", Field::Metadata, metadata.clone(), is_empty);
+            let is_stored = request.extra.get("store") == Some(&Value::Bool(true));
+            let is_taken = is_stored || !self.quirks.metadata_is_stored || self.is_same_format();
+            match metadata.is_empty() {
+                false if !is_taken => self.note(Field::Metadata, Fate::Dropped),
+                is_empty => {
+                    self.set_unless_default("metadata", Field::Metadata, metadata.clone(), is_empty);
+                }
+            }
         }
         if let Some(tier) = &request.service_tier {
-            self.set_unless_default("service_tier", Field::ServiceTier, tier.as_str(), tier == "auto");
+            let (tier, is_same) = match tier.as_str() {
+                own @ "standard_only" => (own, true),
+                word if self.quirks.capacity_tiers => tier::write_request(word, false),
+                word => (word, true),
+            };
+            if !is_same {
+                self.note(Field::ServiceTier, Fate::Clamped);
+            }
+            self.set_unless_default("service_tier", Field::ServiceTier, tier, tier == "auto");
         }
         if let Some(verbosity) = &request.verbosity {
             let is_default = verbosity == "medium";

@@ -28,6 +28,9 @@ impl Encoder<'_> {
         for tool in request.tools.iter().filter(|tool| only.is_none_or(|name| tool.name == name)) {
             match &tool.opaque {
                 None => out.push(self.tool(tool)),
+                Some(opaque) if !self.quirks.custom_tools && openai_shared::is_custom(opaque) => {
+                    self.note(Field::Tool, Fate::Dropped);
+                }
                 Some(opaque) if self.is_same_format() => out.push(opaque.clone()),
                 Some(opaque) => match openai_shared::tool(opaque, request.origin, Format::Chat) {
                     Some(tool) => out.push(tool),
@@ -113,6 +116,8 @@ impl Encoder<'_> {
         }
         if let Some(parameters) = parameters {
             function.insert("parameters".into(), parameters.clone());
+        } else if self.quirks.needs_parameters {
+            function.insert("parameters".into(), json!({"type": "object", "properties": {}}));
         }
         match strict {
             Some(strict) if self.quirks.strict_tools => {
