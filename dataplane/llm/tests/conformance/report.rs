@@ -68,7 +68,7 @@ impl Report {
     }
 
     pub fn print(&self) {
-        println!("\nskipped:");
+        println!("\nskipped, whole recordings and single checks:");
         for ([why, provider, endpoint, fidelity], count) in &self.skipped {
             println!("{count:>5}  {provider} {endpoint}, {fidelity}: {why}");
         }
