@@ -137,6 +137,7 @@ fn touches_inside(quirks: &Quirks, text: &str) -> bool {
         || (!quirks.strict_tools && text.contains("\"strict\""))
         || (!quirks.text_lists && text.contains("\"text\""))
         || (is_strict(quirks) && knows_not(quirks, text))
+        || (quirks.strict_turns && text.contains("\"assistant\""))
 }
 
 /// Does it refuse members inside messages that OpenAI takes?
@@ -246,6 +247,7 @@ mod tests {
             ("Mistral", "mistral-large-latest", r#"{"model":"m","max_completion_tokens":1}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","service_tier":"default"}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","tools":[]}"#),
+            ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"role":"assistant"}]}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"role":"developer"}]}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"annotations":[]}]}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[{"new":null}]}"#),

@@ -63,6 +63,8 @@ static QUIRKS: Quirks = Quirks {
     custom_tools: false,
     needs_parameters: true,
     max_user: 0,
+    // "Unexpected role 'user' after role 'tool'", "Expected last role User or Tool (or Assistant with prefix True)".
+    strict_turns: true,
     participant_names: false,
     ..Quirks::COMPATIBLE
 };

@@ -70,6 +70,9 @@ pub struct Quirks {
     pub capacity_tiers: bool,
     /// Takes `parallel_tool_calls`; models that do not call several tools at once or one as they like.
     pub parallel_switch: bool,
+    /// Refuses a user's message right behind tool results, an assistant's message that says nothing, and one at the end
+    /// that is not to be continued (`prefix: true`): Mistral.
+    pub strict_turns: bool,
     /// Takes `name` in messages.
     pub participant_names: bool,
     /// Takes `strict` in the definition of a tool.
@@ -168,6 +171,7 @@ impl Quirks {
         max_top_logprobs: 20,
         capacity_tiers: false,
         parallel_switch: true,
+        strict_turns: false,
         participant_names: true,
         strict_tools: true,
         custom_tools: true,

@@ -12,6 +12,9 @@ use crate::message::{Message, Part, PartBody, ReasoningBlock, Role, Signature, T
 
 use super::parts::join_texts;
 
+/// What an assistant says between tool results and its user.
+const BETWEEN: &str = "OK";
+
 /// What an assistant message is made of.
 #[derive(Default)]
 struct Assistant {
@@ -44,8 +47,36 @@ impl Encoder<'_> {
                 Role::Assistant => out.push(self.assistant_message(message)),
             }
         }
+        if self.quirks.strict_turns {
+            out = self.repair_turns(out);
+        }
         self.out.insert("messages".into(), out.into());
         Ok(())
+    }
+
+    fn repair_turns(&mut self, turns: Vec<Value>) -> Vec<Value> {
+        let is_of = |turn: &Value, role: &str| turn.get("role").is_some_and(|it| it == role);
+        let mut out: Vec<Value> = Vec::with_capacity(turns.len());
+        for turn in turns {
+            let says_nothing = turn.get("content").is_none_or(|it| it.is_null() || it == "");
+            if is_of(&turn, "assistant") && says_nothing && turn.get("tool_calls").is_none() {
+                self.note(Field::Content, Fate::Dropped);
+                continue;
+            }
+            if is_of(&turn, "user") && out.last().is_some_and(|last| is_of(last, "tool")) {
+                self.note(Field::Messages, Fate::Emulated);
+                out.push(json!({"role": "assistant", "content": BETWEEN}));
+            }
+            out.push(turn);
+        }
+        if let Some(Value::Object(last)) = out.last_mut().filter(|last| is_of(last, "assistant"))
+            && !last.contains_key("prefix")
+            && !last.contains_key("tool_calls")
+        {
+            self.note(Field::Messages, Fate::Emulated);
+            last.insert("prefix".into(), true.into());
+        }
+        out
     }
 
     /// The client's own messages where it speaks this format; else one, as templates of many models want it.
