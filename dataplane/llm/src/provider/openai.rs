@@ -40,6 +40,9 @@ pub static OPENAI: Vendor = Vendor {
 
 static MODELS: Models = Models::new(Quirks::OPENAI, Quirks::OPENAI_REASONING);
 
+/// How other servers are asked to let a model think.
+const OF_OTHERS: &[&str] = &["reasoning", "thinking", "enable_thinking", "thinking_budget"];
+
 /// The quirks of OpenAI's models, which Azure has too, by their generation.
 #[derive(Debug)]
 pub(super) struct Models {
@@ -58,8 +61,7 @@ impl Models {
             Quirks { reasoning: ReasoningControl::Effort(words), ..reason }
         }
         Self {
-            // No other server's way to ask for reasoning goes to them either.
-            talk: with(&[], talk),
+            talk: Quirks { refuses: OF_OTHERS, ..talk },
             o_series: Quirks { parallel_switch: false, ..with(&["low", "medium", "high"], reason) },
             gpt_5: with(&["minimal", "low", "medium", "high"], reason),
             gpt_5_1: with(&["none", "low", "medium", "high"], reason),

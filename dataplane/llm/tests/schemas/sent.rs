@@ -112,7 +112,7 @@ fn requests_to_vendors_that_are_checked_in_python() {
                 }
             }
         }
-        assert!(sent > of_ours, "{sent} bodies to {}", target.provider);
+        assert!(sent > 200, "{sent} bodies to {}", target.provider);
         println!("{} in {:?}: {sent} bodies, refused {refused:#?}", target.provider, target.format);
     }
     let counts = count_with_anthropic(&requests, &mut lines);

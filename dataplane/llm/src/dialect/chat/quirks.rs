@@ -4,7 +4,7 @@
 /// What one server makes of the chat format.
 #[derive(Clone, Copy, Debug)]
 pub struct Quirks {
-    /// Top-level members of OpenAI's request that it refuses or ignores: left out, with notice.
+    /// Top-level members that it refuses or ignores: left out, with notice.
     pub refuses: &'static [&'static str],
     /// Members of OpenAI's messages, parts and calls that it answers 4xx to: left out, with notice, and so is every
     /// one that is null. Where there are any, requests are always written anew.

@@ -104,8 +104,9 @@ impl Encoder<'_> {
     /// A client of this format gets through what it wrote, in `reasoning_effort` or in a member of its own choice.
     fn unknown_control(&mut self, level: Level<'_>) {
         let extra = &self.request.extra;
-        let says = |name: &str| self.is_same_format() && extra.contains_key(name);
-        let in_object = extra.get("reasoning").and_then(|it| it.get("effort")).and_then(Value::as_str);
+        let says = |name: &str| self.is_same_format() && extra.contains_key(name) && !self.refuses(name);
+        let object = extra.get("reasoning").filter(|_| says("reasoning"));
+        let in_object = object.and_then(|it| it.get("effort")).and_then(Value::as_str);
         let is_told = ["reasoning", "thinking", "enable_thinking", "thinking_budget"].into_iter().any(says);
         let thinks = self.upstream.facts.thinks() == Some(true);
         match level {
