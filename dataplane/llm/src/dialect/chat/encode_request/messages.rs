@@ -142,10 +142,9 @@ impl Encoder<'_> {
         for (name, value) in extra {
             match name.as_str() {
                 _ if target.contains_key(name) => {}
+                "reasoning_details" | "extra_content" | "thought_signature" if is_nothing(value) => {}
                 "reasoning_details" | "extra_content" | "thought_signature" => {
-                    if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
-                        self.note(Field::ReasoningSignature, Fate::Dropped);
-                    }
+                    self.note(Field::ReasoningSignature, Fate::Dropped);
                 }
                 _ if self.takes_inside(name, value) => drop(target.insert(name.clone(), value.clone())),
                 _ => {}
@@ -348,4 +347,9 @@ impl Encoder<'_> {
 
 fn is_google(signature: &Signature) -> bool {
     signatures::google(Some(signature.issuer)).is_some()
+}
+
+/// Is the member there without saying anything?
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
