@@ -1,7 +1,8 @@
 """What the checks of requests have in common: which bodies they read, and what they report.
 
-A file has one JSON a line: {"id", "schema" or "vendor": what the body must fit, "body"} and, where the client speaks that
-vendor's own format, "asked": what it wrote. What is wrong with that is no problem of ours.
+A file has one JSON a line: {"id", "schema" or "vendor": what the body must fit, "body"}; where the client's request goes
+on in the format that it came in also "asked": {"as": what that should fit, "body": what the client wrote}. A member that
+its own format does not know goes on as it is: that is no problem of ours.
 """
 import collections
 import json
@@ -10,14 +11,15 @@ import sys
 
 
 def report(path, kind, problems_of, allowed):
-    """Prints {"checked": {name: N}, "allowed": {why: N}, "asked": N problems that the client's own words have too,
+    """Prints {"checked": {name: N}, "allowed": {why: N}, "asked": N problems that the client's own words had already,
     "problems": [{"id", "name", "path", "what"}, ...]}.
 
     kind: "schema" or "vendor"; lines of the other are left to others.
     problems_of(name, body): [(path, what), ...]
     allowed: (name, pattern of the path, part of what is said, why it is no problem)
     """
-    checked, excused, asked, problems = collections.Counter(), collections.Counter(), 0, []
+    checked, asked, problems = collections.Counter(), 0, []
+    excused = collections.Counter({why: 0 for *_, why in allowed})
     with open(path, encoding="utf-8") as lines:
         for line in map(json.loads, lines):
             if kind not in line:
@@ -26,10 +28,9 @@ def report(path, kind, problems_of, allowed):
             checked[name] += 1
             found = problems_of(name, line["body"])
             if found and "asked" in line:
-                # The place in a list may have changed on the way.
-                own = {(bare(at), what) for at, what in problems_of(name, line["asked"])}
-                asked += sum((bare(at), what) in own for at, what in found)
-                found = [(at, what) for at, what in found if (bare(at), what) not in own]
+                ours = not_asked(found, name, line["asked"], problems_of)
+                asked += len(found) - len(ours)
+                found = ours
             for at, what in found:
                 known = next((why for of, place, part, why in allowed
                               if of == name and re.search(place, bare(at)) and part in what), None)
@@ -40,5 +41,12 @@ def report(path, kind, problems_of, allowed):
     json.dump({"checked": checked, "allowed": excused, "asked": asked, "problems": problems}, sys.stdout)
 
 
+def not_asked(found, name, asked, problems_of):
+    """Without the problems that what the client wrote has too. Other types may say the same in other words."""
+    own = {(bare(at), what if asked["as"] == name else "") for at, what in problems_of(asked["as"], asked["body"])}
+    return [(at, what) for at, what in found if (bare(at), what if asked["as"] == name else "") not in own]
+
+
 def bare(path):
+    """Its place in a list may change on the way."""
     return re.sub(r"\[\d+\]", "[]", path)

@@ -1,4 +1,4 @@
-//! Recorded provider traffic, which lies beside the repository and not in it.
+//! Recorded provider traffic and vendors' schemas, which lie beside the repository and not in it.
 
 use crate::replay::{Behaviour, Paced};
 use crate::say_skipped;
@@ -77,6 +77,18 @@ impl Exchange {
             paced: Paced::default(),
         })
     }
+}
+
+/// A vendor's own schema; `None`, after saying that `test` was skipped, where it is absent, as with the recordings.
+/// `PENSTOCK_SPECS` names the folder of schemas when it is elsewhere.
+pub fn spec(file: &str, test: &str) -> Option<PathBuf> {
+    let beside = || workspace_root().join("../shared/specs");
+    let path = std::env::var_os("PENSTOCK_SPECS").map_or_else(beside, PathBuf::from).join(file);
+    if path.is_file() {
+        return Some(path);
+    }
+    say_skipped(test, &format!("no schema at {}", path.display()));
+    None
 }
 
 /// All recorded exchanges of a provider; `None`, after saying that `test` was skipped, where there

@@ -56,6 +56,22 @@ pub fn cargo_bins() -> &'static Bins {
     })
 }
 
+/// Runs one test of another crate, which writes what it is asked for to the file that `variable` names, and returns what
+/// it said.
+///
+/// # Panics
+/// When the test fails.
+#[track_caller]
+pub fn rust_test(package: &str, binary: &str, test: &str, variable: &str, file: &Path) -> String {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["test", "--quiet", "-p", package, "--test", binary, "--target-dir"]).arg(target_dir());
+    cargo.args(["--", "--nocapture", "--exact", test]).env(variable, file);
+    let output = cargo.current_dir(workspace_root()).output().expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
 /// A child process. Dropping it kills it; when the test is failing, its last lines are printed.
 #[derive(Debug)]
 pub struct Proc {

@@ -21,4 +21,5 @@ mod sdk_errors;
 mod sdk_providers;
 mod sdk_recorded;
 mod sdk_turns;
+mod sent;
 mod wire;

@@ -1,8 +1,8 @@
 //! Recorded answers, written again by our encoders, read with the official SDKs' own types.
 
-use penstock_e2e::{python, target_dir, workspace_root};
+use penstock_e2e::process::rust_test;
+use penstock_e2e::python;
 use serde_json::{Value, json};
-use std::process::Command;
 
 #[test]
 fn the_sdks_types_accept_every_answer_written_again() {
@@ -13,14 +13,7 @@ fn the_sdks_types_accept_every_answer_written_again() {
     }
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("reencoded.jsonl");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["test", "--quiet", "-p", "penstock-llm", "--test", "conformance", "--target-dir"])
-        .arg(target_dir());
-    cargo.args(["--", "--exact", "recorded_exchanges"]).env("PENSTOCK_REENCODED_OUT", &path);
-    let output = cargo.current_dir(workspace_root()).output().expect("cargo runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    rust_test("penstock-llm", "conformance", "recorded_exchanges", "PENSTOCK_REENCODED_OUT", &path);
 
     let result: Value = python::run("parse.py", &[], &[], &json!({"path": path}));
     // Snowflake gives most answers no finish reason, which the strict types want; none is invented.

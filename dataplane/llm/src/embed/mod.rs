@@ -136,7 +136,7 @@ pub fn encode_request(
     ledger: &mut Ledger,
 ) -> Result<Vec<u8>, Refused> {
     let mut body = match format {
-        EmbedFormat::OpenAI => openai::encode(request, upstream, ledger),
+        EmbedFormat::OpenAI => openai::encode(request, upstream, ledger)?,
         EmbedFormat::Gemini => gemini::encode(request, gemini::Host::AiStudio, upstream, ledger)?,
         EmbedFormat::VertexGemini => gemini::encode(request, gemini::Host::Vertex, upstream, ledger)?,
         EmbedFormat::Vertex => vertex::encode(request, upstream, ledger)?,

@@ -4,24 +4,27 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::dialect::Upstream;
-use crate::error::{Broken, UpstreamError};
+use crate::error::{Broken, Refused, UpstreamError};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::Usage;
 
 use super::read::{self, tokens};
 use super::vector::Vector;
-use super::{EmbedInput, EmbedQuirks, EmbedRequest, EmbedResponse, InputTypes, Purpose};
+use super::{EmbedInput, EmbedQuirks, EmbedRequest, EmbedResponse, InputTypes, MOST_INPUTS, Purpose, texts};
 
 pub(super) fn encode(
     request: &EmbedRequest,
     upstream: &Upstream<'_>,
     ledger: &mut Ledger,
-) -> Map<String, Value> {
+) -> Result<Map<String, Value>, Refused> {
     let EmbedRequest { model: _, inputs, dimensions, base64, user, input_type, provider_options: _, extra } =
         request;
-    let EmbedQuirks { dimensions: dimensions_name, input_type: input_types, user: takes_user } =
+    let EmbedQuirks { dimensions: dimensions_name, input_type: input_types, user: takes_user, tokens } =
         upstream.provider.embed_quirks(upstream.model);
+    if !tokens {
+        texts(request, MOST_INPUTS, upstream)?;
+    }
     let mut out = Map::new();
     out.insert("model".into(), upstream.model.into());
     out.insert("input".into(), input(inputs));
@@ -52,7 +55,7 @@ pub(super) fn encode(
             out.entry(name).or_insert_with(|| value.clone());
         }
     }
-    out
+    Ok(out)
 }
 
 fn input(inputs: &[EmbedInput]) -> Value {

@@ -22,6 +22,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], upstream: &Upstream<'_>) ->
         "dimensions" | "output_dimension" => name == quirks.dimensions,
         "input_type" => quirks.input_type == InputTypes::AsItIs,
         "user" => quirks.user,
+        "input" => quirks.tokens,
         _ => true,
     };
     !envelope.has_escaped_member() && envelope.members(body).all(fits)

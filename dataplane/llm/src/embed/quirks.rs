@@ -11,6 +11,8 @@ pub struct EmbedQuirks {
     pub input_type: InputTypes,
     /// Takes `user`.
     pub user: bool,
+    /// Reads tokens of OpenAI's tokenizers.
+    pub tokens: bool,
 }
 
 /// What a server makes of `input_type`, which OpenAI itself does not have.
@@ -26,13 +28,15 @@ pub enum InputTypes {
 
 impl EmbedQuirks {
     /// OpenAI's own API, which answers 400 to members that it does not know.
-    pub const OPENAI: Self = Self { dimensions: "dimensions", input_type: InputTypes::None, user: true };
+    pub const OPENAI: Self =
+        Self { dimensions: "dimensions", input_type: InputTypes::None, user: true, tokens: true };
 
     /// A server of which nothing is known but that it speaks the format: nothing is taken from the request.
     pub const COMPATIBLE: Self = Self { input_type: InputTypes::AsItIs, ..Self::OPENAI };
 
     /// Mistral: <https://docs.mistral.ai/api/endpoint/embeddings>; it answers 422 to members that it does not know.
-    pub const MISTRAL: Self = Self { dimensions: "output_dimension", user: false, ..Self::OPENAI };
+    pub const MISTRAL: Self =
+        Self { dimensions: "output_dimension", user: false, tokens: false, ..Self::OPENAI };
 
     /// NVIDIA NIM: <https://docs.nvidia.com/nim/nemo-retriever/text-embedding/latest/reference.html>.
     pub const NVIDIA: Self = Self {

@@ -58,7 +58,8 @@ impl Models {
             Quirks { reasoning: ReasoningControl::Effort(words), ..reason }
         }
         Self {
-            talk,
+            // No other server's way to ask for reasoning goes to them either.
+            talk: with(&[], talk),
             o_series: Quirks { parallel_switch: false, ..with(&["low", "medium", "high"], reason) },
             gpt_5: with(&["minimal", "low", "medium", "high"], reason),
             gpt_5_1: with(&["none", "low", "medium", "high"], reason),

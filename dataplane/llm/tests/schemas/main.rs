@@ -8,6 +8,7 @@
 //! `PENSTOCK_SENT_OUT`, [`sent`] writes the bodies for it.
 
 mod bedrock;
+mod embeddings;
 mod gemini;
 mod requests;
 mod sent;

@@ -1,8 +1,9 @@
 //! Requests to the vendors whose schema is a document for Python's tools or a Python package: every client's request to
-//! each of them, as the proxy would send it. `PENSTOCK_SENT_OUT` names a file for them, one JSON a line:
+//! each of them, as the proxy would send it, embeddings and counts among them. `PENSTOCK_SENT_OUT` names a file for them, one JSON a line:
 //!
 //! - `id`: whose request it is and to which model; `schema`, a name of OpenAI's document, or `vendor`, a package; `body`.
-//! - `asked`, where the client speaks the vendor's own format: what it wrote. What is wrong with that is its own affair.
+//! - `asked`, where the request goes on in the client's format: `body`, what the client wrote, and `as`, what that should
+//!   fit. What its own format does not know goes on as it is.
 //!
 //! Bodies that are equal but for the model are written once.
 
@@ -11,16 +12,19 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use penstock_llm::envelope::Envelope;
-use penstock_llm::{Format, Ledger, Refused, Upstream, catalogue, passthrough, provider, translate};
+use penstock_llm::{Format, Ledger, Refused, Upstream, catalogue, count, passthrough, provider, translate};
 use serde_json::{Value, json};
 
+use crate::embeddings;
 use crate::requests::{Named, of_fixtures, of_recordings};
+
+/// The member by which a line says who checks it, and its value.
+pub type Check = (&'static str, &'static str);
 
 struct Target {
     provider: &'static str,
     format: Format,
-    /// The member by which the line says who checks it, and its value.
-    check: (&'static str, &'static str),
+    check: Check,
     /// Of each kind that requests differ by.
     models: &'static [&'static str],
 }
@@ -95,29 +99,57 @@ fn requests_to_vendors_that_are_checked_in_python() {
     let mut lines = Lines { out: out.map(BufWriter::new), written: HashSet::new() };
     for target in TARGETS {
         let (mut sent, mut refused) = (0, BTreeMap::new());
-        for named in &requests {
-            for model in target.models {
-                match target.send(named, model) {
-                    Ok(body) => {
-                        sent += 1;
-                        lines.write(target, named, model, &body);
-                    }
-                    Err(error) => {
-                        let words: String = error.message.chars().take(60).collect();
-                        *refused.entry(words).or_insert(0) += 1;
-                    }
+        for (named, model) in target.asks(&requests) {
+            match target.send(named, model) {
+                Ok(body) => {
+                    sent += 1;
+                    let asked = target.asked_as(named).map(|own| json!({"as": own, "body": named.body}));
+                    lines.write(target.check, &named.name, &body, asked);
+                }
+                Err(error) => {
+                    let words: String = error.message.chars().take(60).collect();
+                    *refused.entry(words).or_insert(0) += 1;
                 }
             }
         }
         assert!(sent > of_ours, "{sent} bodies to {}", target.provider);
         println!("{} in {:?}: {sent} bodies, refused {refused:#?}", target.provider, target.format);
     }
+    let counts = count_with_anthropic(&requests, &mut lines);
+    let embeddings = embeddings::write(&mut lines);
     let recorded = requests.len() - of_ours;
     let different = lines.written.len();
-    println!("{of_ours} requests of fixtures, {recorded} recorded, {different} different bodies");
+    println!(
+        "{of_ours} requests of fixtures, {recorded} recorded, {counts} counts, {embeddings} embeddings, \
+         {different} different bodies"
+    );
+}
+
+/// Every prompt of an Anthropic client, asked how long it is.
+fn count_with_anthropic(requests: &[Named], lines: &mut Lines) -> usize {
+    let upstream = Upstream::new("claude-sonnet-4-5", provider::by_name("Anthropic").unwrap());
+    let mut asked = 0;
+    for named in requests.iter().filter(|named| named.request.origin == Some(Format::Messages)) {
+        let mut ledger = Ledger::new(Format::Messages);
+        let body = count::encode_request(&named.request, Format::Messages, &upstream, &mut ledger).unwrap();
+        let own = json!({"as": "anthropic.count", "body": named.body});
+        lines.write(
+            ("vendor", "anthropic.count"),
+            &named.name,
+            &serde_json::from_slice(&body).unwrap(),
+            Some(own),
+        );
+        asked += 1;
+    }
+    asked
 }
 
 impl Target {
+    fn asks<'a>(&self, requests: &'a [Named]) -> impl Iterator<Item = (&'a Named, &'static str)> {
+        let models = self.models;
+        requests.iter().flat_map(|named| models.iter().map(move |model| (named, *model)))
+    }
+
     /// As the proxy does.
     fn send(&self, named: &Named, model: &str) -> Result<Value, Refused> {
         let provider = provider::by_name(self.provider).unwrap();
@@ -137,31 +169,35 @@ impl Target {
         Ok(serde_json::from_slice(&body).unwrap())
     }
 
-    /// Does this client speak the vendor's own format, and not another's that the vendor copied?
-    fn is_own(&self, named: &Named) -> bool {
-        named.request.origin == Some(self.format)
-            && (self.provider != "Mistral" || named.recorded_at.as_deref() == Some("mistral"))
+    /// What a request that goes on in its client's format should fit.
+    fn asked_as(&self, named: &Named) -> Option<&'static str> {
+        let is_own = named.request.origin == Some(self.format);
+        // Clients of Mistral's speak OpenAI's format, those that were recorded there Mistral's.
+        let speaks_openai = self.provider == "Mistral" && named.recorded_at.as_deref() != Some("mistral");
+        is_own.then_some(if speaks_openai { "openai" } else { self.check.1 })
     }
 }
 
-struct Lines {
+/// Where the bodies go.
+pub struct Lines {
     out: Option<BufWriter<File>>,
     written: HashSet<String>,
 }
 
 impl Lines {
-    fn write(&mut self, target: &Target, named: &Named, model: &str, body: &Value) {
-        let (member, of) = target.check;
+    /// `asked` is what the client wrote, and what that should fit.
+    pub fn write(&mut self, check: Check, name: &str, body: &Value, asked: Option<Value>) {
+        let (member, of) = check;
         let mut line = json!({member: of, "body": body});
         line["body"]["model"] = Value::Null;
-        if target.is_own(named) {
-            line["asked"] = named.body.clone();
+        if let Some(asked) = asked {
+            line["asked"] = asked;
         }
         if !self.written.insert(line.to_string()) {
             return;
         }
-        line["id"] = format!("{} for {model}", named.name).into();
         line["body"]["model"] = body["model"].clone();
+        line["id"] = format!("{name} for {}", body["model"].as_str().unwrap()).into();
         if let Some(out) = &mut self.out {
             writeln!(out, "{line}").unwrap();
         }

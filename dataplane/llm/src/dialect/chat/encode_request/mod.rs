@@ -141,17 +141,22 @@ impl Encoder<'_> {
 
     /// Adds what only the client's format knows, or notes that it is lost.
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
+        let mut taken = extra.clone();
+        taken.retain(|name, value| self.takes_inside(name, value));
         if self.is_same_format() {
-            let mut taken = extra.clone();
-            taken.retain(|name, value| self.takes_inside(name, value));
             fields::add_missing(target, &taken);
         } else {
-            openai_shared::join_part(target, extra, self.request.origin, self.ledger);
+            openai_shared::join_part(target, &taken, self.request.origin, self.ledger);
         }
     }
 
     /// Does the provider take this member of a message, part, tool or call? One that it does not take is noted.
     fn takes_inside(&mut self, name: &str, value: &Value) -> bool {
+        // That of a system message; others have a place of their own.
+        if name == "name" && !self.quirks.participant_names {
+            self.note(Field::MessageName, Fate::Dropped);
+            return false;
+        }
         let refused = self.quirks.refuses_inside;
         let is_refused = refused.contains(&name) || (value.is_null() && !refused.is_empty());
         if is_refused {
