@@ -98,10 +98,7 @@ pub async fn follow(client: Client, name: NamespacedName, watch: CatalogueWatch,
                     last_error = error;
                 }
                 // At the start there is nothing before, and nobody shall wait for a ConfigMap to be mended.
-                match watch.overrides() {
-                    Some(before) => before,
-                    None => Overrides::default(),
-                }
+                watch.overrides().unwrap_or_default()
             }
         };
         if watch.set(overrides) {

@@ -385,7 +385,13 @@ fn the_api_server_refuses_what_the_schema_refuses() {
     let bad = [
         (pool("p", json!([{"name": "a", "type": "OpenAICompatible"}])), "needs `endpoint`"),
         (pool("p", json!([{"name": "a", "type": "Simulated"}])), "needs `models`"),
-        (pool("p", json!([{"name": "a", "type": "Bedrock"}])), "Unsupported value"),
+        (pool("p", json!([{"name": "a", "type": "Nobody"}])), "Unsupported value"),
+        (pool("p", json!([{"name": "a", "type": "Bedrock", "auth": {"aws": {}}}])), "needs `region`"),
+        (
+            pool("p", json!([{"name": "a", "type": "OpenAI", "auth": {"aws": {}}}])),
+            "only for providers of type Bedrock",
+        ),
+        (pool("p", json!([{"name": "a", "type": "OpenAI", "auth": {}}])), "exactly one of"),
         (pool("p", json!([])), "at least 1"),
         (route("r", "a*b", json!([{"pool": "p", "model": "m"}])), "spec.models[0].name"),
         (route("r", "m", json!([{"pool": "p", "model": "m", "weight": 0}])), "weight above 0"),

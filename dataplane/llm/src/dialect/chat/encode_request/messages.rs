@@ -173,11 +173,9 @@ impl Encoder<'_> {
         for (name, value) in extra {
             match name.as_str() {
                 _ if target.contains_key(name) => {}
+                "reasoning_details" | "extra_content" | "thought_signature" if is_nothing(value) => {}
                 "reasoning_details" | "extra_content" | "thought_signature" => {
-                    let says_nothing = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-                    if !says_nothing {
-                        self.note(Field::ReasoningSignature, Fate::Dropped);
-                    }
+                    self.note(Field::ReasoningSignature, Fate::Dropped);
                 }
                 _ if self.takes_inside(name, value) => drop(target.insert(name.clone(), value.clone())),
                 _ => {}
@@ -380,4 +378,9 @@ impl Encoder<'_> {
 
 fn is_google(signature: &Signature) -> bool {
     signatures::google(Some(signature.issuer)).is_some()
+}
+
+/// Is the member there without saying anything?
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
