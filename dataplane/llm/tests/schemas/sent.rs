@@ -1,5 +1,6 @@
 //! Requests to the vendors whose schema is a document for Python's tools or a Python package: every client's request to
-//! each of them, as the proxy would send it, embeddings and counts among them. `PENSTOCK_SENT_OUT` names a file for them, one JSON a line:
+//! each of them, as the proxy would send it, embeddings and counts among them. `PENSTOCK_SENT_OUT` names a file for them,
+//! one JSON a line:
 //!
 //! - `id`: whose request it is and to which model; `schema`, a name of OpenAI's document, or `vendor`, a package; `body`.
 //! - `asked`, where the request goes on in the client's format: `body`, what the client wrote, and `as`, what that should
