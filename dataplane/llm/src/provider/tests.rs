@@ -305,8 +305,7 @@ fn reasoning_models() {
 fn how_families_are_asked_to_think() {
     use ReasoningControl::{Effort, EnableThinking, ThinkingType};
     for (name, model, control) in [
-        // No way to ask, and no words of other servers either.
-        ("OpenAI", "gpt-4o", Effort(&[])),
+        ("OpenAI", "gpt-4o", ReasoningControl::None),
         ("OpenAI", "o3-mini", Effort(&["low", "medium", "high"])),
         ("OpenAI", "gpt-5-mini", Effort(&["minimal", "low", "medium", "high"])),
         ("OpenAI", "gpt-5.1", Effort(&["none", "low", "medium", "high"])),
