@@ -85,7 +85,12 @@ pub async fn follow(client: Client, name: NamespacedName, watch: CatalogueWatch,
         let read = match version {
             Ok(Some(map)) => of_entries(&map.data.unwrap_or_default()),
             Ok(None) => Ok(Overrides::default()),
-            Err(error) => Err(describe(&error)),
+            // What the ConfigMap says is still to be learned. Nothing is published before: an empty catalogue in its
+            // place would take prices, and routes that only it makes possible, from proxies that have them.
+            Err(error) => {
+                tracing::warn!(configmap = %name, error = describe(&error), "the catalogue cannot be watched");
+                continue;
+            }
         };
         let overrides = match read {
             Ok(overrides) => {
@@ -94,10 +99,10 @@ pub async fn follow(client: Client, name: NamespacedName, watch: CatalogueWatch,
             }
             Err(error) => {
                 if error != last_error {
-                    tracing::warn!(configmap = %name, error, "the catalogue cannot be read; what it said before stays in force");
+                    tracing::warn!(configmap = %name, error, "the catalogue cannot be read; what it said before, if anything, stays in force");
                     last_error = error;
                 }
-                // At the start there is nothing before, and nobody shall wait for a ConfigMap to be mended.
+                // At the start there is nothing before, and a typo in a ConfigMap must not stop every other change.
                 watch.overrides().unwrap_or_default()
             }
         };

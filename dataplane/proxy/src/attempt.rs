@@ -110,6 +110,11 @@ impl Drop for Permit {
     }
 }
 
+/// Is nobody asked? Such an answer says nothing of its target's health.
+pub fn answers_by_itself(job: &Job<'_>, encoded: &Encoded) -> bool {
+    encoded.wire == Wire::Nothing && !matches!(job.ask, Ask::Generate(_))
+}
+
 /// Tries a target until its answer has begun. `is_last`: no other target would be tried, so that a complete answer
 /// without content is better than none.
 pub async fn run(
@@ -121,7 +126,7 @@ pub async fn run(
 ) -> Result<Answer, Failure> {
     let attempt = async {
         match &target.via {
-            _ if encoded.wire == Wire::Nothing && !matches!(job.ask, Ask::Generate(_)) => job
+            _ if answers_by_itself(job, &encoded) => job
                 .render_by_itself()
                 .map(|rendered| Answer::whole(rendered, Duration::ZERO))
                 .map_err(Failure::bad_request),
@@ -160,8 +165,13 @@ async fn over_http(
     let request = upstream_request(job, target, key, encoded).await?;
     let response = job.route.client.send(request).await.map_err(Failure::from_send)?;
     let limits = limits_of(response.headers());
-    let answer = read_answer(job, target, encoded, response, is_last).await?;
-    Ok(Answer { limits, ..answer })
+    let outcome = read_answer(job, target, encoded, response, is_last).await;
+    // Only what the provider itself refused is renewed: pools share a token, and a mistake in one of them (a host that
+    // the token may not go to) must not cost the others theirs.
+    if matches!(&outcome, Err(failure) if failure.kind == ErrorKind::Credentials) {
+        key.authorizer.refused();
+    }
+    Ok(Answer { limits, ..outcome? })
 }
 
 fn limits_of(headers: &HeaderMap) -> Limits {

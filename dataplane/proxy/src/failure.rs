@@ -169,7 +169,6 @@ impl Failure {
         match self.kind {
             ErrorKind::RateLimited => key.rest(Instant::now(), RestReason::RateLimited, self.wait),
             ErrorKind::Credentials => {
-                key.authorizer.refused();
                 key.rest(Instant::now(), RestReason::Refused, Some(REFUSED_KEY_REST));
             }
             _ => {}

@@ -16,8 +16,10 @@ pub struct Meter {
     target: Option<Arc<Candidate>>,
     outcome: Option<Outcome>,
     usage: Option<Usage>,
-    /// Set where a target answered, so that usage is due.
+    /// Set where a target answered.
     answered: bool,
+    /// Its answer uses tokens.
+    is_usage_due: bool,
     overhead: std::time::Duration,
 }
 
@@ -32,6 +34,7 @@ impl Meter {
             outcome: None,
             usage: None,
             answered: false,
+            is_usage_due: true,
             overhead: std::time::Duration::ZERO,
         }
     }
@@ -53,6 +56,11 @@ impl Meter {
     pub fn answered_by(&mut self, target: &Arc<Candidate>) {
         self.target = Some(target.clone());
         self.answered = true;
+    }
+
+    /// The answer is no use of tokens, such as a count of them.
+    pub fn has_no_usage(&mut self) {
+        self.is_usage_due = false;
     }
 
     pub fn first_token(&self) {
@@ -100,7 +108,8 @@ impl Drop for Meter {
         m.request(outcome);
         m.duration.observe(self.started.elapsed().as_secs_f64());
         match self.usage.filter(Usage::is_known) {
-            None => m.unmetered.inc(),
+            None if self.is_usage_due => m.unmetered.inc(),
+            None => {}
             Some(usage) => {
                 m.input.inc_by(usage.input.unwrap_or(0));
                 m.cache_read.inc_by(usage.cache_read.unwrap_or(0));

@@ -6,7 +6,8 @@
 //! Nothing is sent to the client before the commit point. Until then a failure goes to the next target; after it,
 //! a failure becomes an error event in the client's own format.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use hyper::body::Incoming;
 use penstock_config::FailoverReason;
 use penstock_llm::envelope::Envelope;
 use penstock_llm::{BadRequest, ClientError, ErrorKind, Format, Refused, Reply};
+use serde_json::value::RawValue;
 
 use crate::attempt::{self, Answer, AnswerBody, Permit};
 use crate::endpoint::{self, ENDPOINTS, Endpoint, Missing};
@@ -31,7 +33,7 @@ use crate::pick;
 use crate::proxy::Proxy;
 use crate::pump::Pump;
 use crate::reply::{self, Body};
-use crate::runtime::{Candidate, Route, Runtime};
+use crate::runtime::{Candidate, Route, Runtime, Via};
 use crate::unix_time::unix_ms;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -87,12 +89,29 @@ impl SaidByUrl {
         let Some(rest) = text.strip_prefix(b"{") else {
             return Err(BadRequest::new("", "the body is not a JSON object").into());
         };
+        let rest = &*without_own(text, rest);
         let comma = if rest.trim_ascii_start().starts_with(b"}") { "" } else { "," };
         let model = serde_json::Value::from(self.model.as_str());
         let mut out = format!("{{\"model\":{model},\"stream\":{}{comma}", self.stream).into_bytes();
         out.extend_from_slice(rest);
         Ok(out.into())
     }
+}
+
+/// Google's schema has `model` in the body as well. The URL's word counts, and any other is left out.
+fn without_own<'a>(text: &[u8], rest: &'a [u8]) -> Cow<'a, [u8]> {
+    let is_named = |name: &str| std::str::from_utf8(rest).is_ok_and(|rest| rest.contains(name));
+    if !is_named("\"model\"") && !is_named("\"stream\"") {
+        return rest.into();
+    }
+    // What is no JSON is for the envelope to refuse.
+    let Ok(mut members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(text) else {
+        return rest.into();
+    };
+    members.remove("model");
+    members.remove("stream");
+    let written = serde_json::to_vec(&members).unwrap_or_default();
+    written.strip_prefix(b"{").map_or(rest.into(), |members| members.to_vec().into())
 }
 
 /// A path segment; what is no escape stays as it is.
@@ -235,7 +254,8 @@ fn authenticate(runtime: &Runtime, headers: &HeaderMap) -> Result<(), Exit> {
         return Ok(());
     }
     // Says the same whether a key was missing, malformed or unknown.
-    let message = "no valid API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`";
+    let message = "no valid API key: send one as `Authorization: Bearer KEY`, `x-api-key: KEY` or \
+                   `x-goog-api-key: KEY`";
     Err(ClientError::new(401, "invalid_api_key", message).into())
 }
 
@@ -305,7 +325,8 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
                 continue;
             }
         };
-        let permit = match Permit::ask(&target, Instant::now()) {
+        let by_itself = matches!(target.via, Via::Http) && attempt::answers_by_itself(job, &encoded);
+        let permit = match (!by_itself).then(|| Permit::ask(&target, Instant::now())).transpose() {
             Ok(permit) => permit,
             Err((reason, wait)) => {
                 skipped.push(Skip::new(target, reason, Some(wait)));
@@ -323,10 +344,15 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
         let tries = attempts_left.min(queue.len() + 1);
         let outcome =
             attempt::run(job, &target, encoded, attempt_deadline(job, deadline, tries), tries == 1).await;
-        permit.settle(outcome.as_ref(), Instant::now());
+        if let Some(permit) = permit {
+            permit.settle(outcome.as_ref(), Instant::now());
+        }
         match outcome {
             Ok(answer) => {
                 meter.answered_by(&target);
+                if job.ask == Ask::CountTokens {
+                    meter.has_no_usage();
+                }
                 meter.add_overhead(answer.overhead);
                 meter.disclose(&answer.ledger);
                 let attempts = failures.len() + 1;
@@ -399,7 +425,7 @@ impl Skip {
             SkipReason::BreakerOpen => format!("not tried, it failed too often; next try in {seconds} s"),
             SkipReason::KeysResting => format!("not tried, every key rests after a 429 for {seconds} s"),
             SkipReason::KeysRefused => {
-                format!("not tried, the provider refused every key of the gateway; next try in {seconds} s")
+                format!("not tried, the gateway's credentials for it did not work; next try in {seconds} s")
             }
             SkipReason::CannotTranslate => {
                 let why = self.refused.as_ref().map(Refused::to_string).unwrap_or_default();
@@ -664,4 +690,31 @@ fn bounded(text: &str, limit: usize) -> String {
 
 fn unix_now() -> u64 {
     unix_ms() / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_url_says_counts() {
+        let said = SaidByUrl { model: "m".into(), stream: false };
+        for (body, joined) in [
+            ("{}", r#"{"model":"m","stream":false}"#),
+            (r#"{"contents":[]}"#, r#"{"model":"m","stream":false,"contents":[]}"#),
+            (
+                r#"{ "model": "models/x", "stream": true, "contents": [1.50] }"#,
+                r#"{"model":"m","stream":false,"contents":[1.50]}"#,
+            ),
+            (r#"{"model":"models/x"}"#, r#"{"model":"m","stream":false}"#),
+            // Inside something else it is nobody's business here.
+            (r#"{"contents":[{"model":1}]}"#, r#"{"model":"m","stream":false,"contents":[{"model":1}]}"#),
+        ] {
+            assert_eq!(said.join(&Bytes::from_static(body.as_bytes())).unwrap(), joined);
+        }
+        assert!(said.join(&Bytes::from_static(b"[1]")).is_err());
+        // Refused by who parses it.
+        let broken = said.join(&Bytes::from_static(br#"{"model":"#)).unwrap();
+        assert!(Envelope::parse(&broken).is_err());
+    }
 }

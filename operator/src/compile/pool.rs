@@ -300,6 +300,14 @@ fn check_models(path: &str, models: &[crds::PoolModel], problems: &mut Problems)
         if let Err(facts::BadPrice { field, error }) = facts::of_model(model) {
             problems.invalid(format!("{path}.models[{i}].price.{field}"), error);
         }
+        if let Some(crds::Reasoning { min_budget: Some(min), max_budget: Some(max), .. }) = &model.reasoning
+            && min > max
+        {
+            problems.invalid(
+                format!("{path}.models[{i}].reasoning.minBudget"),
+                format_args!("{min} is above `maxBudget`, {max}"),
+            );
+        }
     }
 }
 

@@ -105,6 +105,13 @@ impl Mint {
             Err(CredentialError::unusable("a file of the credential cannot be read in time"))
         });
         let now = self.surroundings.now();
+        // Taken for a success, it would be fetched anew by every request.
+        let issued = issued.and_then(|issued| match issued.expires_at {
+            Some(end) if end <= now => Err(CredentialError::unusable(
+                "a new credential has already ended: check the clock of the proxy's node",
+            )),
+            _ => Ok(issued),
+        });
         let mut state = self.lock();
         state.flight = None;
         match issued {
@@ -144,6 +151,23 @@ mod tests {
             }
             .boxed()
         }
+    }
+
+    struct Ended;
+
+    impl Issuer for Ended {
+        fn issue<'a>(&'a self, exchange: &'a Exchange) -> BoxFuture<'a, Result<Issued, CredentialError>> {
+            let issued = Issued { credential: Credential::Nothing, expires_at: Some(exchange.now) };
+            async { Ok(issued) }.boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_has_ended_is_none() {
+        let surroundings = Arc::new(Surroundings::new(|_| None, || SystemTime::UNIX_EPOCH));
+        let mint = Mint::new("test".into(), Box::new(Ended), surroundings);
+        let error = mint.credential(&Clients::default().get(1000)).await.err().unwrap();
+        assert!(error.to_string().contains("check the clock"), "{error}");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ const MARGIN: Duration = Duration::from_secs(300);
 const PAUSE_WHILE_VALID: Duration = Duration::from_secs(30);
 /// Pause after a failure without a credential: a broken endpoint is not asked by every request anew.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A provider's refusal replaces a credential that is at least so old. A younger one would come back the same.
+/// A provider's refusal renews a credential that is at least so old. A younger one would come back the same.
 const YOUNGEST_REPLACED: Duration = Duration::from_secs(30);
 
 /// What to do for a request that needs the credential now.
@@ -91,14 +91,15 @@ impl<T: Clone> Renewal<T> {
         is_news
     }
 
-    /// The provider did not take the credential: it may have been revoked before its end.
+    /// The provider did not take the credential: it may have been revoked before its end. Or it may lack a right for
+    /// one model only, so it serves the others until a new one is there.
     pub fn refused(&mut self, now: SystemTime) {
-        let is_old = |held: &Held<T>| {
+        let is_old = |held: &&mut Held<T>| {
             now.duration_since(held.since).is_ok_and(|age| age >= YOUNGEST_REPLACED)
                 && held.expires_at.is_some()
         };
-        if self.held.as_ref().is_some_and(is_old) {
-            self.forget();
+        if let Some(held) = self.held.as_mut().filter(is_old) {
+            held.renew_at = Some(now);
         }
     }
 
@@ -189,12 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_credential_goes_unless_it_is_new() {
+    fn a_refused_credential_is_renewed_unless_it_is_new() {
         let mut renewal = Renewal::default();
         renewal.issued("a", Some(at(3600)), at(0));
         renewal.refused(at(29));
         assert_eq!(says(&renewal, 29), "use a");
         renewal.refused(at(30));
-        assert_eq!(says(&renewal, 30), "renew");
+        assert_eq!(says(&renewal, 30), "use a, renew");
+        renewal.failed(error(), at(30));
+        assert_eq!(says(&renewal, 31), "use a", "no issuer is asked again at once");
     }
 }

@@ -46,6 +46,11 @@ impl Surroundings {
     /// A file's text without the white space around it. Read at each use: the cluster rotates token files.
     pub async fn read(&self, path: &str) -> Result<String, CredentialError> {
         let fail = |why: String| CredentialError::Unusable(format!("{path} cannot be used: {why}"));
+        // Opening a pipe can wait for ever.
+        let kind = tokio::fs::metadata(path).await.map_err(|error| fail(error.to_string()))?;
+        if !kind.is_file() {
+            return Err(fail("it is not a file".into()));
+        }
         let file = File::open(path).await.map_err(|error| fail(error.to_string()))?;
         let mut bytes = Vec::new();
         file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).await.map_err(|error| fail(error.to_string()))?;
@@ -87,6 +92,7 @@ mod tests {
         let refused = |text: &str| match text {
             "missing" => "No such file",
             "empty" => "it is empty",
+            "folder" => "it is not a file",
             _ => "larger than",
         };
         for (text, content) in
@@ -98,6 +104,8 @@ mod tests {
             let error = bare().read(path).await.unwrap_err().to_string();
             assert!(error.contains(refused(text)) && error.contains(path), "{text}: {error}");
         }
+        let error = bare().read(folder.path().to_str().unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains(refused("folder")), "{error}");
         std::fs::write(path, "token\n").unwrap();
         assert_eq!(bare().read(path).await.unwrap(), "token");
     }

@@ -1,10 +1,13 @@
 //! Workload identity federation: a token of the cluster (or of another issuer) against one of Google.
 //!
 //! The file holds no secret; it says where the pod's token is, and who takes it. One from a Secret is the word of a
-//! user of the cluster, so its tokens go to Google's own endpoints only: else a Secret could send any token file of
-//! the proxy anywhere (<https://cloud.google.com/docs/authentication/external/externally-sourced-credentials>).
+//! user of the cluster, and could send the proxy's own tokens anywhere. So it names the two endpoints of Google that
+//! give tokens out and no others (customers' storage, for one, is below `googleapis.com` too), it names no URL to
+//! read from, and only token files that whoever runs the proxy put in a folder for it
+//! (<https://cloud.google.com/docs/authentication/external/externally-sourced-credentials>).
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use http::Uri;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -13,11 +16,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::key_file::read;
-use super::{HOST, Origin, SCOPE};
+use super::{Origin, SCOPE};
 use crate::credentials::exchange::{Answer, Call, Endpoint, Exchange};
 use crate::credentials::expiry::{self, Told};
 use crate::credentials::mint::Issued;
-use crate::credentials::{Credential, CredentialError};
+use crate::credentials::{Credential, CredentialError, Surroundings};
 
 static STS: Endpoint = Endpoint {
     name: "Google's token exchange (STS)",
@@ -53,6 +56,11 @@ static IMPERSONATION: Endpoint = Endpoint {
 
 const MEMBERS: &str = "audience, subject_token_type, token_url, credential_source";
 
+/// Folders, separated by commas, whose token files a Secret may name.
+const FOLDERS_VARIABLE: &str = "PENSTOCK_FEDERATION_TOKEN_DIRS";
+/// Where Google's instructions for clusters mount the token.
+const FOLDER: &str = "/var/run/service-account";
+
 /// `type: external_account`.
 #[derive(Deserialize)]
 pub struct ExternalAccount {
@@ -63,6 +71,8 @@ pub struct ExternalAccount {
     service_account_impersonation_url: Option<String>,
     #[serde(default)]
     service_account_impersonation: Impersonation,
+    #[serde(skip)]
+    origin: Origin,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +112,7 @@ struct ImpersonationAnswer {
 
 impl ExternalAccount {
     pub fn parse(text: &str, origin: Origin) -> Result<Self, CredentialError> {
-        let account: Self = read(text, MEMBERS)?;
+        let account = Self { origin, ..read(text, MEMBERS)? };
         let Self {
             token_url,
             credential_source: Source { file, url, headers: _, format },
@@ -124,14 +134,20 @@ impl ExternalAccount {
                 ));
             }
         }
-        let is_foreign = |url: &String| !is_googles(url);
-        if origin == Origin::Secret
-            && (is_foreign(token_url) || impersonation_url.as_ref().is_some_and(is_foreign))
-        {
-            return Err(CredentialError::Unusable(format!(
-                "the token_url and service_account_impersonation_url of an external account in a Secret must be \
-                 https URLs below {HOST}"
-            )));
+        if origin == Origin::Secret {
+            if !gives_tokens(token_url) || !impersonation_url.as_deref().is_none_or(impersonates) {
+                return Err(CredentialError::unusable(
+                    "an external account in a Secret must have the token_url https://sts.googleapis.com/v1/token, and \
+                     as service_account_impersonation_url, if any, https://iamcredentials.googleapis.com/v1/projects/-/\
+                     serviceAccounts/EMAIL:generateAccessToken",
+                ));
+            }
+            if url.is_some() {
+                return Err(CredentialError::unusable(
+                    "an external account in a Secret must have a file as its credential_source; one with a URL must \
+                     come from the proxy's own GOOGLE_APPLICATION_CREDENTIALS",
+                ));
+            }
         }
         Ok(account)
     }
@@ -161,7 +177,12 @@ impl ExternalAccount {
     async fn subject_token(&self, exchange: &Exchange) -> Result<Secret<String>, CredentialError> {
         let Source { file, url, headers, format } = &self.credential_source;
         let text = match (file, url) {
-            (Some(path), _) => exchange.surroundings.read(path).await?,
+            (Some(path), _) => {
+                if self.origin == Origin::Secret {
+                    check_folder(path, &exchange.surroundings)?;
+                }
+                exchange.surroundings.read(path).await?
+            }
             (None, Some(url)) => {
                 let mut call = Call::get(&SOURCE, url);
                 for (name, value) in headers {
@@ -222,10 +243,47 @@ fn subject_token(text: &str, format: &Format) -> Option<Secret<String>> {
     (is_word && !token.is_empty()).then(|| Secret::new(token))
 }
 
-fn is_googles(url: &str) -> bool {
-    let Ok(uri) = url.parse::<Uri>() else { return false };
-    let host = uri.host().and_then(|host| host.strip_suffix(HOST));
-    uri.scheme_str() == Some("https") && host.is_some_and(|rest| rest.ends_with('.'))
+/// May a Secret name this file?
+fn check_folder(path: &str, surroundings: &Surroundings) -> Result<(), CredentialError> {
+    let told = surroundings.variable(FOLDERS_VARIABLE).unwrap_or_else(|| FOLDER.to_owned());
+    let path = Path::new(path);
+    let walks = path.components().any(|part| matches!(part, Component::ParentDir));
+    let is_below = |folder: &str| !folder.is_empty() && path.starts_with(folder);
+    if !walks && told.split(',').map(str::trim).any(is_below) {
+        return Ok(());
+    }
+    Err(CredentialError::Unusable(format!(
+        "the credential_source of an external account in a Secret must be a file below {told}; other folders can be \
+         named to the proxy in {FOLDERS_VARIABLE}"
+    )))
+}
+
+/// Google's Security Token Service, global or of a region.
+fn gives_tokens(url: &str) -> bool {
+    let Some((host, path)) = https(url) else { return false };
+    let of_region = host.strip_prefix("sts.").and_then(|rest| rest.strip_suffix(".rep.googleapis.com"));
+    path == "/v1/token" && (host == "sts.googleapis.com" || of_region.is_some_and(is_word))
+}
+
+fn impersonates(url: &str) -> bool {
+    let Some((host, path)) = https(url) else { return false };
+    let account = path
+        .strip_prefix("/v1/projects/-/serviceAccounts/")
+        .and_then(|rest| rest.strip_suffix(":generateAccessToken"));
+    host == "iamcredentials.googleapis.com"
+        && account.is_some_and(|account| account.split(['@', '.']).all(is_word))
+}
+
+/// Letters, digits and hyphens.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Host, without user and port, and path with query of an https URL that has nothing else.
+fn https(url: &str) -> Option<(String, String)> {
+    let uri = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https"))?;
+    let host = uri.host().filter(|host| uri.authority().is_some_and(|it| it.as_str() == *host))?;
+    Some((host.to_owned(), uri.path_and_query()?.as_str().to_owned()))
 }
 
 #[cfg(test)]
@@ -270,23 +328,70 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_names_googles_endpoints_only() {
+    fn a_secret_names_googles_token_endpoints_only() {
         for (member, url) in [
             ("token_url", "https://sts.attacker.example/v1/token"),
             ("token_url", "http://sts.googleapis.com/v1/token"),
             ("token_url", "https://googleapis.com.attacker.example/"),
-            ("token_url", "https://attackergoogleapis.com/"),
-            ("token_url", "https://sts.googleapis.com@attacker.example/"),
+            ("token_url", "https://sts.googleapis.com@attacker.example/v1/token"),
+            ("token_url", "https://user@sts.googleapis.com/v1/token"),
+            ("token_url", "https://sts.googleapis.com:8443/v1/token"),
+            // Anybody's bucket.
+            ("token_url", "https://storage.googleapis.com/upload/storage/v1/b/x/o?uploadType=media&name=y"),
+            ("token_url", "https://storage.googleapis.com/v1/token"),
+            ("token_url", "https://sts.googleapis.com/v1/token?x=y"),
+            ("token_url", "https://sts.a/.rep.googleapis.com/v1/token"),
             ("service_account_impersonation_url", "https://attacker.example/"),
+            ("service_account_impersonation_url", "https://storage.googleapis.com/b/x"),
+            ("service_account_impersonation_url", "https://iamcredentials.googleapis.com/v1/x"),
+            (
+                "service_account_impersonation_url",
+                "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/../x:generateAccessToken",
+            ),
         ] {
             let change = |file: &mut Value| file[member] = json!(url);
-            assert!(parse(change, Origin::Secret).contains("below googleapis.com"), "{url}");
+            assert!(parse(change, Origin::Secret).contains("https://sts.googleapis.com/v1/token"), "{url}");
             assert_eq!(parse(change, Origin::Pod), "fine", "who runs the proxy may");
         }
         let both = |file: &mut Value| {
-            file["service_account_impersonation_url"] = json!("https://iamcredentials.googleapis.com/v1/x");
+            file["token_url"] = json!("https://sts.europe-west1.rep.googleapis.com/v1/token");
+            file["service_account_impersonation_url"] = json!(
+                "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a-b@p-1.iam.gserviceaccount.com:generateAccessToken"
+            );
         };
         assert_eq!(parse(both, Origin::Secret), "fine");
+        let by_url = |file: &mut Value| {
+            file["credential_source"] = json!({ "url": "http://metadata.google.internal/token" });
+        };
+        assert!(parse(by_url, Origin::Secret).contains("must have a file"));
+    }
+
+    #[test]
+    fn a_secret_names_only_files_that_are_there_for_it() {
+        let bare = Surroundings::new(|_| None, || std::time::SystemTime::UNIX_EPOCH);
+        let told = Surroundings::new(
+            |name| (name == FOLDERS_VARIABLE).then(|| "/tokens, /more".into()),
+            || std::time::SystemTime::UNIX_EPOCH,
+        );
+        for (path, by_default, when_told) in [
+            ("/var/run/service-account/token", true, false),
+            ("/tokens/a/b", false, true),
+            ("/more/x", false, true),
+            ("/tokensx/a", false, false),
+            ("/tokens/../var/run/secrets/penstock/token", false, false),
+            ("/var/run/service-account/../secrets/penstock/token", false, false),
+            ("/var/run/secrets/penstock/token", false, false),
+            ("/proc/self/fd/1", false, false),
+            ("token", false, false),
+        ] {
+            assert_eq!(check_folder(path, &bare).is_ok(), by_default, "{path}");
+            assert_eq!(check_folder(path, &told).is_ok(), when_told, "{path}");
+        }
+        let error = check_folder("/etc/x", &bare).unwrap_err().to_string();
+        assert!(
+            error.contains(FOLDER) && error.contains(FOLDERS_VARIABLE) && !error.contains("/etc/x"),
+            "{error}"
+        );
     }
 
     #[test]

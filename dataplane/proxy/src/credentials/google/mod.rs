@@ -21,9 +21,10 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 pub const HOST: &str = "googleapis.com";
 
 /// Where a key file comes from, which decides what it may make the proxy do.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum Origin {
     /// A Secret that a resource names: from a user of the cluster.
+    #[default]
     Secret,
     /// A file of the pod: from who runs the proxy.
     Pod,

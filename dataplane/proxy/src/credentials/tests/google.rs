@@ -153,7 +153,8 @@ async fn federation_by_a_url_with_impersonation() {
     let authorizer = world.authorizer(&Scheme::Google, None);
     assert_eq!(world.bearer(&authorizer, VERTEX).await, "Bearer impersonated");
     world.clock.advance(1800);
-    world.bearer(&authorizer, VERTEX).await;
+    let error = world.send(&authorizer, VERTEX).await.unwrap_err().to_string();
+    assert!(error.contains("already ended"), "{error}");
     assert_eq!(server.count(), 6, "the impersonated token's own end counts");
 }
 
@@ -182,14 +183,24 @@ async fn a_pods_identity_comes_from_the_metadata_server_and_stays_at_google() {
 #[tokio::test]
 async fn an_external_account_in_a_secret_is_the_pods_own_identity() {
     let mut world = World::new(&[]);
-    let key = external("https://sts.googleapis.com", json!({ "file": "/no/such/token" })).to_string();
+    let external = |server: &str, file: &str| {
+        let mut key = external(server, json!({ "file": file }));
+        key["token_url"] = json!(format!("{server}/v1/token"));
+        key.to_string()
+    };
+    let key = external("https://sts.googleapis.com", "/var/run/secrets/penstock/token");
+    let authorizer = world.authorizer(&Scheme::Google, Some(&key));
+    let error = world.send(&authorizer, VERTEX).await.unwrap_err().to_string();
+    assert!(error.contains("PENSTOCK_FEDERATION_TOKEN_DIRS"), "{error}");
+    let mut world = World::new(&[("PENSTOCK_FEDERATION_TOKEN_DIRS", "/no/such")]);
+    let key = external("https://sts.googleapis.com", "/no/such/token");
     let authorizer = world.authorizer(&Scheme::Google, Some(&key));
     let error = world.send(&authorizer, VERTEX).await.unwrap_err().to_string();
     assert!(error.contains("/no/such/token cannot be used"), "{error}");
-    let key = external("https://attacker.example", json!({ "file": "/no/such/token" })).to_string();
+    let key = external("https://attacker.example", "/no/such/token");
     let authorizer = world.authorizer(&Scheme::Google, Some(&key));
     let error = world.send(&authorizer, VERTEX).await.unwrap_err().to_string();
-    assert!(error.contains("below googleapis.com"), "{error}");
+    assert!(error.contains("must have the token_url https://sts.googleapis.com/v1/token"), "{error}");
 }
 
 #[tokio::test]
