@@ -660,8 +660,11 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         if !self.ended {
-            // The client left: what was counted until then is counted.
+            // The client left: what was counted until then is counted, and what was lost is told.
             self.meter.usage(self.pump.usage());
+            if let Some(ledger) = self.pump.ledger() {
+                self.meter.disclose(ledger);
+            }
         }
     }
 }

@@ -152,11 +152,6 @@ impl Pump {
                             write_frame(&mut self.writer, &frame, &self.events, &mut self.out);
                             self.meaningful |= note(&mut self.events, &mut self.usage, &mut self.finish)?;
                         }
-                        decoder.finish(&mut self.events)?;
-                        if let Writer::Translate(encoder) = &mut self.writer {
-                            self.events.iter().for_each(|event| encoder.push(event, &mut self.out));
-                        }
-                        self.meaningful |= note(&mut self.events, &mut self.usage, &mut self.finish)?;
                         self.end()
                     }
                 }
@@ -179,7 +174,15 @@ impl Pump {
         }
     }
 
+    /// No more comes: what the decoder has held back until now, and the end.
     fn end(&mut self) -> Result<(), Fault> {
+        if let Source::Wire { decoder, .. } = &mut self.source {
+            decoder.finish(&mut self.events)?;
+        }
+        if let Writer::Translate(encoder) = &mut self.writer {
+            self.events.iter().for_each(|event| encoder.push(event, &mut self.out));
+        }
+        self.meaningful |= note(&mut self.events, &mut self.usage, &mut self.finish)?;
         if let Writer::Translate(encoder) = &mut self.writer {
             encoder.finish(&mut self.out);
         }

@@ -2,6 +2,7 @@
 
 use crate::gateway::{Gateway, KEY_ONE, SOON, World};
 use crate::wire::{Chat, Messages, Told, WIRES, Wire, each, place};
+use penstock_e2e::client::Call;
 use penstock_e2e::replay::Event;
 use penstock_e2e::{Behaviour, End, Replay, Script, python};
 use serde_json::{Value, json};
@@ -188,4 +189,28 @@ fn a_key_that_a_provider_echoes_into_a_stream_stays_here() {
         gateway.settled();
         assert!(!gateway.process.logs().contains(KEY_ONE));
     }
+}
+
+/// A server that ends with `[DONE]` and says no finish reason: what the decoder waited with is not lost.
+#[test]
+fn what_was_held_back_comes_before_the_end() {
+    let call = json!({"id": "c1", "type": "function", "function": {"name": "now"}});
+    let delta = |delta: Value| {
+        Event::data(json!({"id": "x", "model": "m", "choices": [{"index": 0, "delta": delta}]}).to_string())
+    };
+    let replay = Replay::start(Behaviour::sse([
+        delta(json!({"role": "assistant", "tool_calls": [call]})),
+        Event::data("[DONE]"),
+    ]));
+    let mut world = World::new();
+    world.pool("p", Chat, &replay.url());
+    world.route("bot", &["p"], json!({}));
+    let gateway = Gateway::start(&world);
+    let request = json!({
+        "model": "bot", "stream": true, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"name": "now", "input_schema": {"type": "object"}}],
+    });
+    let answer = Call::post(&format!("{}/v1/messages", gateway.url), &request).send().expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains(r#""partial_json":"{}""#), "{}", answer.text());
 }

@@ -138,6 +138,11 @@ fn tokens_are_counted_by_the_provider_or_estimated() {
     let answer =
         Call::post(&format!("{}/v1/messages/count_tokens", gateway.url), &request).send().expect("an answer");
     assert_eq!(answer.header("x-penstock-translation"), "input_tokens=emulated");
+    // A count is no use of tokens, and an estimate no word of its target.
+    let metrics = gateway.settled();
+    assert_eq!(metrics.sum("penstock_unmetered_answers_total", &[]), 0.0);
+    assert_eq!(metrics.sum("penstock_attempts_total", &[("pool", "default/o")]), 0.0);
+    assert_eq!(metrics.sum("penstock_attempts_total", &[("pool", "default/a")]), 1.0);
 }
 
 #[test]
