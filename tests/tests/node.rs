@@ -78,20 +78,12 @@ fn the_chart_runs_on_a_real_node() {
         }
         let output = cluster.helm(&args);
         if !output.ok {
-            println!("{}", cluster.kubectl(&["get", "pods,events", "-n", "penstock"]).stdout);
-            println!(
-                "{}",
-                cluster
-                    .kubectl(&[
-                        "logs",
-                        "-n",
-                        "penstock",
-                        "-l",
-                        "app.kubernetes.io/name=penstock",
-                        "--tail=50"
-                    ])
-                    .stdout
-            );
+            let logs = ["logs", "-n", "penstock", "-l", "app.kubernetes.io/name=penstock", "--tail=50"];
+            for show in
+                [["describe", "nodes"].as_slice(), &["get", "pods,events", "-n", "penstock"], &logs]
+            {
+                println!("{}", cluster.kubectl(show).stdout);
+            }
         }
         output.expect_ok(verb);
     };
