@@ -16,7 +16,7 @@ use crate::report::{Figure, Unit};
 use crate::script::SLOW;
 
 const STARTS: usize = 5;
-/// The number of streams that product.md's target is for.
+/// The number of streams that the target of memory is for.
 const TARGET_STREAMS: usize = 256;
 
 /// Starts the gateway a few times; the last one stays.

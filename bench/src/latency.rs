@@ -15,12 +15,12 @@ use crate::report::{Figure, Settings, Unit};
 use crate::rows::Row;
 use crate::schedule::{Pair, Side, turns};
 
-/// The rate that product.md's latency targets are for.
+/// The rate that the latency targets are for.
 const TARGET_RATE: u32 = 1000;
 /// Length of a turn, and of each side's warm-up, in seconds.
 const TURN: u32 = 1;
 
-/// A line of the table: its name, the quantile in per mille, and what product.md promises of what is added, in
+/// A line of the table: its name, the quantile in per mille, and the target of what is added, in
 /// microseconds.
 type Line = (&'static str, usize, Option<f64>);
 

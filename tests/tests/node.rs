@@ -79,9 +79,7 @@ fn the_chart_runs_on_a_real_node() {
         let output = cluster.helm(&args);
         if !output.ok {
             let logs = ["logs", "-n", "penstock", "-l", "app.kubernetes.io/name=penstock", "--tail=50"];
-            for show in
-                [["describe", "nodes"].as_slice(), &["get", "pods,events", "-n", "penstock"], &logs]
-            {
+            for show in [["describe", "nodes"].as_slice(), &["get", "pods,events", "-n", "penstock"], &logs] {
                 println!("{}", cluster.kubectl(show).stdout);
             }
         }

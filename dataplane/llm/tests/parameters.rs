@@ -167,8 +167,10 @@ field on its way to a model of that provider type, found out by sending it:\n
 - **clamped**: the value was moved into what the provider takes;
 - **dropped**: the provider has nothing like it; it is left out;
 - **refused**: it cannot be left out without changing what the request means, so that the target is passed over.\n
-All but `mapped` are named in the header `x-penstock-translation` and counted in `penstock_translation_total`. A route
-with `parameterPolicy: Strict` passes over a target that would drop a field, and answers 400 when none is left.\n
+What is emulated, clamped or dropped is named in the header `x-penstock-translation` and counted in
+`penstock_translation_total`; of a streamed answer, what it loses itself is in the counter alone. A refusal is counted in
+`penstock_targets_skipped_total` and explained in the 400. A route with `parameterPolicy: Strict` passes over a target
+that would drop a field, and answers 400 when none is left.\n
 ";
 
 /// Compares a generated page with the committed one.

@@ -90,6 +90,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_names_every_endpoint() {
+        let page = include_str!("../../../docs/http.md");
+        let get = ["/v1/models", "/v1beta/models", "/healthz", "/readyz"];
+        for path in POST.iter().map(|(path, _)| *path).chain(get) {
+            assert!(page.contains(&format!("{path}`")), "{path} is not in docs/http.md");
+        }
+    }
+
+    #[test]
     fn paths() {
         let gemini = |model, stream| Ok(Endpoint::Gemini { model, stream });
         for (method, path, want) in [

@@ -52,7 +52,7 @@ macro_rules! descriptions {
 descriptions! {
     REQUESTS = "penstock_requests_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "outcome"],
-        "Requests that ended, by the target that answered (empty where none did) and how they ended.";
+        "Requests that ended, by the target that answered (empty where none did) and how they ended: success, client_error (the caller's fault), upstream_error (every target failed), stream_error (a stream broke after its first event), client_disconnect or panic (a bug of ours).";
     DURATION = "gen_ai_server_request_duration_seconds", Histogram, TARGET,
         "From the request's last byte to the answer's last byte.";
     FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds", Histogram, TARGET,
@@ -66,7 +66,7 @@ descriptions! {
         "Answers whose provider reported no usage, or that ended before it did: their tokens are unknown and not in penstock_tokens_total.";
     ATTEMPTS = "penstock_attempts_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "result"],
-        "Attempts at targets: ok, or the class of failure.";
+        "Attempts at targets: ok, the class of failure, rejected (the fault is in the request) or abandoned (the client left).";
     FAILOVERS = "penstock_failovers_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "error_type"],
         "Requests that left this target for another one, by the class of failure.";
