@@ -128,7 +128,7 @@ fn secret_refs(pool: &ProviderPool) -> impl Iterator<Item = Named<'_>> {
         let google = google.iter().filter_map(|google| google.secret_ref.as_ref()).map(move |secret| Named {
             path: path("google.secretRef"),
             secret: &secret.name,
-            entries: vec![(&secret.key, "{}")],
+            entries: vec![(&secret.key, r#"{"type": "service_account"}"#)],
         });
         keys.chain(aws).chain(google)
     })

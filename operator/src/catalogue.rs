@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::runtime::utils::StreamBackoff;
 use kube::runtime::watcher::watch_object;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 use penstock_llm::catalogue::Overrides;
 use serde_json::{Map, Value};
 
 use crate::api_error::describe;
 use crate::backoff::Backoff;
+use crate::events;
 use crate::settings::NamespacedName;
 use crate::watch::Changes;
 
@@ -78,12 +79,16 @@ impl CatalogueWatch {
 
 /// Watches the ConfigMap for ever. What cannot be read changes nothing: what it said before stays in force.
 pub async fn follow(client: Client, name: NamespacedName, watch: CatalogueWatch, changes: Arc<Changes>) {
-    let api: Api<ConfigMap> = Api::namespaced(client, &name.namespace);
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &name.namespace);
     let mut versions = Box::pin(StreamBackoff::new(watch_object(api, &name.name), Backoff::api()));
     let mut last_error = String::new();
     while let Some(version) = versions.next().await {
+        let mut regarding = ObjectReference::default();
         let read = match version {
-            Ok(Some(map)) => of_entries(&map.data.unwrap_or_default()),
+            Ok(Some(map)) => {
+                regarding = map.object_ref(&());
+                of_entries(&map.data.unwrap_or_default())
+            }
             Ok(None) => Ok(Overrides::default()),
             // What the ConfigMap says is still to be learned. Nothing is published before: an empty catalogue in its
             // place would take prices, and routes that only it makes possible, from proxies that have them.
@@ -100,6 +105,8 @@ pub async fn follow(client: Client, name: NamespacedName, watch: CatalogueWatch,
             Err(error) => {
                 if error != last_error {
                     tracing::warn!(configmap = %name, error, "the catalogue cannot be read; what it said before, if anything, stays in force");
+                    let note = format!("{error}\nwhat it said before, if anything, stays in force");
+                    events::warn(&client, &regarding, "ReadCatalogue", "InvalidCatalogue", &note).await;
                     last_error = error;
                 }
                 // At the start there is nothing before, and a typo in a ConfigMap must not stop every other change.

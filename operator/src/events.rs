@@ -1,7 +1,9 @@
-//! Events on objects whose conditions changed.
+//! Events: on objects whose conditions changed, and on a ConfigMap that cannot be read.
 //!
 //! Written here and not by kube's `Recorder`: that one repeats the first text of a reason for minutes, and a second
 //! missing Secret would carry the name of the first.
+
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -10,24 +12,39 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use penstock_crds::status::{condition, reason};
+use tokio::time::timeout;
 
 use crate::api_error::describe;
 use crate::status::WantedCondition;
 
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Writes an Event for a changed condition, where it is worth one. A failure is logged and forgotten: the condition
 /// has the same words.
 pub async fn publish(client: &Client, regarding: &ObjectReference, changed: &WantedCondition) {
     let Some(type_) = worth(changed) else { return };
-    let event = event(regarding, changed, type_, Timestamp::now());
-    let namespace = regarding.namespace.as_deref().unwrap_or("default");
+    let action = format!("Set{}", changed.r#type);
+    write(client, event(regarding, type_, action, changed.reason, &changed.message)).await;
+}
+
+/// Warns about an object that has no conditions. A failure is logged and forgotten: the log has the same words.
+pub async fn warn(client: &Client, regarding: &ObjectReference, action: &str, reason: &str, note: &str) {
+    write(client, event(regarding, "Warning", action.to_owned(), reason, note)).await;
+}
+
+async fn write(client: &Client, event: Event) {
+    let namespace = event.metadata.namespace.as_deref().unwrap_or("default");
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    if let Err(error) = events.create(&PostParams::default(), &event).await {
-        let error = describe(&error);
-        tracing::debug!(error, object = regarding.name, "an Event could not be written");
-    }
+    let params = PostParams::default();
+    let error = match timeout(WRITE_TIMEOUT, events.create(&params, &event)).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => describe(&error),
+        Err(_) => "the API server does not answer".to_owned(),
+    };
+    let object = event.regarding.and_then(|object| object.name);
+    tracing::debug!(error, object, "an Event could not be written");
 }
 
 /// Its type; `None` for a change that is routine, or that another condition already tells.
@@ -44,12 +61,13 @@ fn worth(changed: &WantedCondition) -> Option<&'static str> {
 
 fn event(
     regarding: &ObjectReference,
-    changed: &WantedCondition,
     type_: &'static str,
-    now: Timestamp,
+    action: String,
+    reason: &str,
+    note: &str,
 ) -> Event {
     let name = regarding.name.as_deref().unwrap_or_default();
-    let mut note = changed.message.clone();
+    let mut note = note.to_owned();
     if note.len() > LONGEST_NOTE {
         note.truncate(note.floor_char_boundary(LONGEST_NOTE - 3));
         note.push_str("...");
@@ -61,11 +79,11 @@ fn event(
             namespace: regarding.namespace.clone(),
             ..ObjectMeta::default()
         },
-        action: Some(format!("Set{}", changed.r#type)),
-        reason: Some(changed.reason.into()),
+        action: Some(action),
+        reason: Some(reason.to_owned()),
         note: Some(note),
         type_: Some(type_.into()),
-        event_time: Some(MicroTime(now)),
+        event_time: Some(MicroTime(Timestamp::now())),
         regarding: Some(regarding.clone()),
         reporting_controller: Some("penstock.dev/operator".into()),
         reporting_instance: Some(instance()),
@@ -86,7 +104,7 @@ mod tests {
     use super::*;
 
     fn changed(r#type: &'static str, status: &'static str, reason: &'static str) -> WantedCondition {
-        WantedCondition { r#type, status, reason, message: "é".repeat(2000) }
+        WantedCondition { r#type, status, reason, message: String::new() }
     }
 
     #[test]
@@ -104,8 +122,7 @@ mod tests {
     #[test]
     fn the_api_server_takes_it() {
         let regarding = ObjectReference { name: Some("r".into()), ..ObjectReference::default() };
-        let event =
-            event(&regarding, &changed("Accepted", "False", "Conflicted"), "Warning", Timestamp::UNIX_EPOCH);
+        let event = event(&regarding, "Warning", "SetAccepted".into(), "Conflicted", &"é".repeat(2000));
         assert!(event.note.is_some_and(|note| note.len() <= LONGEST_NOTE));
         assert_eq!(event.metadata.generate_name.as_deref(), Some("r-"));
     }

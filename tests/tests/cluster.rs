@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use penstock_e2e::replay::{Replay, Script};
 use penstock_e2e::{answers, python, wait_for, wait_until};
-use plane::{AI, PATIENCE, Plane, SYSTEM, Traffic, condition};
+use plane::{AI, CATALOGUE, PATIENCE, Plane, SYSTEM, Traffic, condition};
 use serde_json::{Value, json};
 
 fn pool(name: &str, providers: Value) -> String {
@@ -378,6 +378,52 @@ fn strangers_get_no_configuration() {
     }
 }
 
+/// What the ConfigMap says of a model counts for the next request; a mistake in it is an Event, and changes nothing.
+#[test]
+fn a_configmap_adds_to_the_catalogue() {
+    let Some(plane) = Plane::start("catalogue", 1) else { return };
+    let upstream = Replay::start(answers::anthropic("ok"));
+    plane.secret("key", "sk-1");
+    plane.cluster.apply(&pool("p", json!([anthropic("a", &upstream, "key")])));
+    plane.cluster.apply(&route("r", "m", json!([{"pool": "p", "model": "claude-sonnet-4-5"}])));
+    plane.wait_programmed("modelroutes.penstock.dev/r");
+    let say = |text: &str| {
+        plane.cluster.apply(
+            &json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": CATALOGUE, "namespace": SYSTEM}, "data": {"models.yaml": text},
+            })
+            .to_string(),
+        );
+    };
+    // Anthropic insists on `max_tokens`; where the client gives none it is the model's limit.
+    let max_tokens = || {
+        assert_eq!(plane.proxies[0].ask("m", false).expect("an answer").status, 200);
+        upstream.requests().last().expect("a request").json()["max_tokens"].clone()
+    };
+    let wait_max_tokens = |want: u64| {
+        wait_for(PATIENCE, &format!("max_tokens {want}"), || {
+            let sent = max_tokens();
+            if sent == want { Ok(()) } else { Err(sent.to_string()) }
+        });
+    };
+    say("anthropic: {claude-sonnet-4-5: {maxOutput: 77}}");
+    wait_max_tokens(77);
+    say("anthropic: {claude-sonnet-4-5: {maxOutptu: 55}}");
+    let events = ["get", "events", "-n", SYSTEM, "--field-selector=reason=InvalidCatalogue", "-o", "json"];
+    let note = wait_for(PATIENCE, "an Event", || {
+        let list: Value = serde_json::from_str(&plane.cluster.kubectl_ok(&events)).expect("JSON");
+        match list["items"][0]["message"].as_str() {
+            Some(note) => Ok(note.to_owned()),
+            None => Err(list.to_string()),
+        }
+    });
+    assert!(note.contains("maxOutptu") && note.contains("stays in force"), "{note}");
+    assert_eq!(max_tokens(), 77);
+    say("anthropic: {claude-sonnet-4-5: {maxOutput: 55}}");
+    wait_max_tokens(55);
+}
+
 /// What the schema refuses, the API server refuses; it names the field.
 #[test]
 fn the_api_server_refuses_what_the_schema_refuses() {
@@ -387,6 +433,20 @@ fn the_api_server_refuses_what_the_schema_refuses() {
         (pool("p", json!([{"name": "a", "type": "Simulated"}])), "needs `models`"),
         (pool("p", json!([{"name": "a", "type": "Nobody"}])), "Unsupported value"),
         (pool("p", json!([{"name": "a", "type": "Bedrock", "auth": {"aws": {}}}])), "needs `region`"),
+        (
+            pool(
+                "p",
+                json!([{"name": "a", "type": "Bedrock", "endpoint": "https://b.internal", "auth": {"aws": {}}}]),
+            ),
+            "needs `region`",
+        ),
+        (
+            pool(
+                "p",
+                json!([{"name": "a", "type": "Ollama", "endpoint": "http://o:1", "region": "eu", "models": [{"name": "m"}]}]),
+            ),
+            "`region` is only for",
+        ),
         (
             pool("p", json!([{"name": "a", "type": "OpenAI", "auth": {"aws": {}}}])),
             "only for providers of type Bedrock",

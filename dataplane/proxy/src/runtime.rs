@@ -347,7 +347,7 @@ fn scheme(auth: Auth, region: Option<&str>) -> Scheme {
         Auth::Header { name, prefix } => Scheme::Header { name: HeaderName::from_static(name), prefix },
         Auth::Aws { service } => Scheme::Aws(AwsScope {
             service: service.to_owned(),
-            // Where the pool gives an endpoint and no region, AWS's first one signs.
+            // The schema wants one beside AWS credentials. Without it AWS says that the signature is of another region.
             region: region.unwrap_or("us-east-1").to_owned(),
         }),
         Auth::Google => Scheme::Google,

@@ -5,6 +5,7 @@ use std::fmt;
 use penstock_config::Secret;
 use penstock_crds::SecretKeyRef;
 use penstock_crds::status::reason;
+use serde_json::{Map, Value};
 
 use super::{SecretState, Secrets};
 
@@ -44,22 +45,27 @@ fn bad_entry(text: String) -> Unusable {
     Unusable { reason: reason::SECRET_KEY_NOT_FOUND, field: "key", text }
 }
 
-/// The text that `reference` names, line breaks and all: a JSON document.
-pub(super) fn document(
+/// The `type`s of credential files that proxies can use, as in Google's client libraries.
+const GOOGLE_TYPES: [&str; 3] = ["service_account", "authorized_user", "external_account"];
+
+/// The file of Google credentials that `reference` names, line breaks and all.
+pub(super) fn google_credentials(
     secrets: &Secrets,
     namespace: &str,
     reference: &SecretKeyRef,
 ) -> Result<Secret<String>, Unusable> {
     let SecretKeyRef { name, key } = reference;
     let value = entries(secrets, namespace, name)?.get(key).ok_or_else(|| no_entry(name, key))?;
-    match std::str::from_utf8(value.expose()) {
-        Ok(text) if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok() => {
-            Ok(Secret::new(text.trim().to_owned()))
-        }
-        _ => Err(bad_entry(format!(
-            "entry `{key}` of Secret `{name}` is not a JSON object; put the file of the service account's key there as it was downloaded"
-        ))),
-    }
+    let text = std::str::from_utf8(value.expose()).unwrap_or_default().trim();
+    let document: Option<Map<String, Value>> = serde_json::from_str(text).ok();
+    let flaw = match document.as_ref().map(|members| members.get("type").and_then(Value::as_str)) {
+        Some(Some(known)) if GOOGLE_TYPES.contains(&known) => return Ok(Secret::new(text.to_owned())),
+        Some(_) => format!("is JSON whose `type` is none of {}", GOOGLE_TYPES.join(", ")),
+        None => "is not a JSON object".to_owned(),
+    };
+    Err(bad_entry(format!(
+        "entry `{key}` of Secret `{name}` {flaw}; put the file of the service account's key there as it was downloaded"
+    )))
 }
 
 /// The entries of a Secret.

@@ -41,7 +41,7 @@ impl Wallet<'_> {
         }
         if let Some(secret) = google.as_ref().and_then(|google| google.secret_ref.as_ref()) {
             let path = format!("{}.google.secretRef", self.path);
-            let found = keys::document(self.secrets, self.namespace, secret);
+            let found = keys::google_credentials(self.secrets, self.namespace, secret);
             return Some(self.keep(id_of(secret), 1, &path, found).into_iter().collect());
         }
         None

@@ -328,8 +328,7 @@ async fn write(client: Client, object: Object, wanted: Wanted) -> (ObjectKey, Ou
     if matches!(outcome, Outcome::Written) {
         let regarding = object.reference();
         for condition in changed_conditions(object.status(), &wanted) {
-            let publish = events::publish(&client, &regarding, condition);
-            let _ = timeout(WRITE_TIMEOUT, publish).await;
+            events::publish(&client, &regarding, condition).await;
         }
     }
     (object.key, outcome)

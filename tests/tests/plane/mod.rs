@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 /// Namespace of operator and proxies.
 pub const SYSTEM: &str = "penstock";
+/// The ConfigMap that adds to the catalogue; most tests have none of this name.
+pub const CATALOGUE: &str = "penstock-catalogue";
 /// Namespace of pools and routes.
 pub const AI: &str = "ai";
 /// Generous: a loaded CI machine is slow, and nothing here measures speed.
@@ -68,6 +70,8 @@ impl Plane {
             "clientAuth.allowAnonymous=true",
             "--set",
             "secrets.namespaces={ai}",
+            "--set",
+            &format!("catalogue.configMap={CATALOGUE}"),
         ]);
         if !installed.ok {
             panic!("helm install: {}", installed.stderr);
@@ -114,6 +118,7 @@ impl Plane {
             format!("--ca-secret={SYSTEM}/penstock-ca"),
             format!("--ca-configmap={SYSTEM}/penstock-ca"),
             format!("--proxy-service-account={SYSTEM}/penstock-proxy"),
+            format!("--catalogue-configmap={SYSTEM}/{CATALOGUE}"),
             "--allow-anonymous".into(),
             "--proxy-lost-grace=5s".into(),
         ]
