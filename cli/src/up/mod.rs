@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::Args;
 use penstock_operator::compile::ClientAuthSource;
-use penstock_proxy::{Proxy, Settings};
+use penstock_proxy::{MediaOrigin, Proxy, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as flag;
 
@@ -45,6 +45,11 @@ pub struct UpArgs {
     /// Let anyone call who reaches the port. On loopback addresses that is so without the flag.
     #[arg(long)]
     allow_anonymous: bool,
+    /// Where images and documents may be fetched from that callers name by their web addresses, for providers that take
+    /// bytes alone: `public`, and ranges of addresses such as 10.1.0.0/16, separated by commas. Without it nothing is
+    /// fetched.
+    #[arg(long, value_delimiter = ',', value_name = "public|CIDR")]
+    fetch_media_from: Vec<MediaOrigin>,
 }
 
 type SecretName = (String, String);
@@ -98,7 +103,11 @@ async fn serve(args: &UpArgs) -> Result<ExitCode, ExitCode> {
     let listeners = Listeners::bind(&args.listen).await.map_err(exit::usage)?;
 
     let mut state = State::new(given, client_auth(args), args.catalogue.clone());
-    let proxy = Proxy::new(Settings { drain_timeout: DRAIN, ..Settings::default() });
+    let proxy = Proxy::new(Settings {
+        drain_timeout: DRAIN,
+        fetch_media_from: args.fetch_media_from.clone(),
+        ..Settings::default()
+    });
     let turn = take(&mut state, &proxy, &first).map_err(|message| {
         eprintln!("error: {message}");
         exit::PROBLEMS

@@ -76,6 +76,8 @@ fields! {
     /// One part or block of a message.
     Part = "messages[].content[]", "messages[].content[]", "input[].content[]", "contents[].parts[]";
     ImageDetail = "messages[].content[].image_url.detail", "messages[].content[].detail", "input[].content[].detail", "contents[].parts[].mediaResolution";
+    /// A web address that bytes took the place of.
+    MediaUrl = "messages[].content[].image_url.url", "messages[].content[].source.url", "input[].content[].image_url", "contents[].parts[].fileData.fileUri";
     Document = "messages[].content[].file", "messages[].content[].source", "input[].content[].file_data", "contents[].parts[].inlineData";
     DocumentName = "messages[].content[].file.filename", "messages[].content[].title", "input[].content[].filename", "contents[].parts[].inlineData.displayName";
     Refusal = "messages[].refusal", "messages[].content[]", "input[].content[]", "contents[].parts[]";

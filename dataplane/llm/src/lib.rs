@@ -25,6 +25,7 @@ pub mod simulated;
 pub mod sse;
 mod time;
 pub mod translate;
+pub mod web_media;
 
 pub use collect::collect;
 pub use dialect::{Dialect, Format, Reply, StreamDecoder, StreamEncoder, Upstream};

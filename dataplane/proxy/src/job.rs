@@ -1,5 +1,6 @@
 //! What a request asks, and what all attempts at it share: it is decoded once, and encoded for each target.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -12,9 +13,13 @@ use penstock_llm::message::Issuer;
 use penstock_llm::provider::Call;
 use penstock_llm::{
     BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
-    passthrough, translate,
+    passthrough, translate, web_media,
 };
 
+use tokio::sync::OnceCell;
+
+use crate::fetch::Fetcher;
+use crate::proxy::Proxy;
 use crate::runtime::{Candidate, Route};
 
 /// What the client asks for.
@@ -50,8 +55,11 @@ pub struct Job<'a> {
     pub reply: Reply,
     pub route: &'a Arc<Route>,
     pub max_answer_bytes: usize,
+    fetcher: Option<&'a Fetcher>,
     /// Decoded when the first target of another format needs it.
     decoded: OnceLock<Result<Decoded, BadRequest>>,
+    /// The request with bytes in place of web addresses; made when the first target needs it.
+    inlined: OnceCell<Result<Request, String>>,
 }
 
 enum Decoded {
@@ -119,10 +127,21 @@ impl<'a> Job<'a> {
         headers: &'a HeaderMap,
         reply: Reply,
         route: &'a Arc<Route>,
-        max_answer_bytes: usize,
+        proxy: &'a Proxy,
     ) -> Self {
-        let decoded = OnceLock::new();
-        Self { ask, body, original, envelope, headers, reply, route, max_answer_bytes, decoded }
+        Self {
+            ask,
+            body,
+            original,
+            envelope,
+            headers,
+            reply,
+            route,
+            max_answer_bytes: proxy.settings.max_answer_bytes,
+            fetcher: proxy.fetcher.as_ref(),
+            decoded: OnceLock::new(),
+            inlined: OnceCell::new(),
+        }
     }
 
     pub fn format(&self) -> Format {
@@ -151,6 +170,10 @@ impl<'a> Job<'a> {
         }
     }
 
+    fn written<'r>(&'r self, inlined: Option<&'r Request>) -> Result<&'r Request, Unsendable> {
+        inlined.map_or_else(|| self.request().map_err(Unsendable::Bad), Ok)
+    }
+
     pub fn embed_request(&self) -> Result<&EmbedRequest, BadRequest> {
         match self.decoded()? {
             Decoded::Embed(request) => Ok(request),
@@ -160,10 +183,41 @@ impl<'a> Job<'a> {
 
     /// The request in the target's format.
     pub fn encode(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
+        self.encode_from(None, target)
+    }
+
+    /// The same with the bytes of images and documents in place of their web addresses, where the target refuses the
+    /// request for the addresses and this proxy may fetch. `None`: there is nothing to be won.
+    pub async fn encode_inlined(&self, target: &Candidate) -> Option<Result<Encoded, Unsendable>> {
+        let fetcher = self.fetcher?;
+        let request = self.request().ok()?;
+        let addresses = web_media::addresses(request);
+        if addresses.is_empty() || self.encode_from(Some(&web_media::sketch(request)), target).is_err() {
+            return None;
+        }
+        let fetch = async || {
+            let bytes = fetcher.fetch_all(&addresses).await?;
+            let known: HashMap<_, _> = addresses.iter().copied().zip(bytes).collect();
+            Ok(web_media::inline(request, |kind, url| known.get(&(kind, url)).cloned()))
+        };
+        Some(match self.inlined.get_or_init(fetch).await {
+            Ok(inlined) => self.encode_from(Some(inlined), target).map(|mut encoded| {
+                encoded.ledger.note(Field::MediaUrl, Fate::Emulated);
+                encoded
+            }),
+            Err(message) => Err(Unsendable::Refused(Refused {
+                field: Field::MediaUrl.name(self.format()).to_owned(),
+                message: message.clone(),
+            })),
+        })
+    }
+
+    /// `inlined`: what to write in place of the client's own request.
+    fn encode_from(&self, inlined: Option<&Request>, target: &Candidate) -> Result<Encoded, Unsendable> {
         let encoded = match self.ask {
-            Ask::Generate(client) => self.encode_generation(client, target)?,
+            Ask::Generate(client) => self.encode_generation(client, inlined, target)?,
             Ask::Embed => self.encode_embedding(target)?,
-            Ask::CountTokens => self.encode_count(target)?,
+            Ask::CountTokens => self.encode_count(inlined, target)?,
         };
         let dropped = encoded.ledger.dropped().next();
         match (self.route.parameter_policy, dropped) {
@@ -179,7 +233,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn encode_generation(&self, client: Format, target: &Candidate) -> Result<Encoded, Unsendable> {
+    fn encode_generation(
+        &self,
+        client: Format,
+        inlined: Option<&Request>,
+        target: &Candidate,
+    ) -> Result<Encoded, Unsendable> {
         let upstream = target.upstream();
         let mut ledger = Ledger::new(client);
         let Some(format) = target.provider.format_for(client, &target.upstream) else {
@@ -191,20 +250,22 @@ impl<'a> Job<'a> {
             && format == Format::Chat
             && target.provider.quirks(&target.upstream).stream_only;
         let body = if collects {
-            let mut request = self.request().map_err(Unsendable::Bad)?.clone();
+            let mut request = self.written(inlined)?.clone();
             request.stream = true;
             translate::encode_request(&request, format, &upstream, &mut ledger)
                 .map_err(Unsendable::Refused)?
                 .into()
-        } else if same && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream) {
+        } else if same
+            && inlined.is_none()
+            && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream)
+        {
             match format {
                 // The model and the stream stand in the URL.
                 Format::Gemini => self.original.clone(),
                 _ => self.envelope.splice(self.body, &target.upstream, self.forces_usage()).into(),
             }
         } else {
-            let request = self.request().map_err(Unsendable::Bad)?;
-            translate::encode_request(request, format, &upstream, &mut ledger)
+            translate::encode_request(self.written(inlined)?, format, &upstream, &mut ledger)
                 .map_err(Unsendable::Refused)?
                 .into()
         };
@@ -248,7 +309,7 @@ impl<'a> Job<'a> {
     }
 
     /// A provider without a counter gets an estimate of ours, disclosed.
-    fn encode_count(&self, target: &Candidate) -> Result<Encoded, Unsendable> {
+    fn encode_count(&self, inlined: Option<&Request>, target: &Candidate) -> Result<Encoded, Unsendable> {
         let mut ledger = Ledger::new(Format::Messages);
         let format = target.provider.format_for(Format::Messages, &target.upstream);
         let format = format.filter(|format| target.uri(*format, Call::CountTokens).is_some());
@@ -259,12 +320,13 @@ impl<'a> Job<'a> {
         };
         let upstream = target.upstream();
         let body = if format == Format::Messages
+            && inlined.is_none()
             && passthrough::keeps_bytes(self.envelope, self.body, format, &upstream)
         {
             self.envelope.splice(self.body, &target.upstream, false)
         } else {
-            let request = self.request().map_err(Unsendable::Bad)?;
-            count::encode_request(request, format, &upstream, &mut ledger).map_err(Unsendable::Refused)?
+            count::encode_request(self.written(inlined)?, format, &upstream, &mut ledger)
+                .map_err(Unsendable::Refused)?
         };
         Ok(Encoded { body: body.into(), ledger, wire: Wire::CountTokens(format) })
     }

@@ -13,6 +13,7 @@ mod auth;
 mod credentials;
 mod endpoint;
 mod failure;
+mod fetch;
 mod health;
 mod job;
 pub mod last_good;
@@ -29,5 +30,6 @@ mod server;
 mod unix_time;
 mod upstream;
 
+pub use fetch::MediaOrigin;
 pub use proxy::{InvalidSnapshot, Proxy, Settings};
 pub use server::{serve, serve_admin};

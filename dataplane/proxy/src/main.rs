@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use http::Uri;
 use penstock_proxy::push::{self, Link};
-use penstock_proxy::{Proxy, Settings, last_good, serve, serve_admin};
+use penstock_proxy::{MediaOrigin, Proxy, Settings, last_good, serve, serve_admin};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -49,6 +49,11 @@ struct Flags {
     /// Largest request body, in bytes.
     #[arg(long, env = "PENSTOCK_MAX_REQUEST_BYTES", default_value_t = 32 << 20)]
     max_request_bytes: usize,
+    /// Where images and documents may be fetched from that clients name by their web addresses, for providers that
+    /// take bytes alone: `public`, and ranges of addresses such as 10.1.0.0/16, separated by commas. Without it nothing
+    /// is fetched.
+    #[arg(long, env = "PENSTOCK_FETCH_MEDIA_FROM", value_delimiter = ',', value_name = "public|CIDR")]
+    fetch_media_from: Vec<MediaOrigin>,
     /// How log lines look. RUST_LOG sets what is logged.
     #[arg(long, env = "PENSTOCK_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -91,6 +96,7 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     let proxy = Proxy::new(Settings {
         max_request_bytes: flags.max_request_bytes,
         drain_timeout: flags.drain_timeout,
+        fetch_media_from: flags.fetch_media_from,
         ..Settings::default()
     });
     if let Some(folder) = &flags.state_dir {

@@ -62,6 +62,8 @@ descriptions! {
     TOKENS = "penstock_tokens_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"],
         "Tokens as the provider counted them. Types: input (neither read from nor written to a cache), cache_read, cache_write, output (reasoning included), reasoning (a part of output).";
+    FETCHED = "penstock_media_fetched_total", Counter, &["result"],
+        "Requests whose images and documents were fetched from the web for a provider that takes bytes alone: ok, or failed.";
     UNMETERED = "penstock_unmetered_answers_total", Counter, TARGET,
         "Answers whose provider reported no usage, or that ended before it did: their tokens are unknown and not in penstock_tokens_total.";
     ATTEMPTS = "penstock_attempts_total", Counter,
@@ -99,6 +101,7 @@ pub struct Metrics {
     first_token: HistogramVec,
     pub overhead: Histogram,
     tokens: IntCounterVec,
+    fetched: IntCounterVec,
     unmetered: IntCounterVec,
     attempts: IntCounterVec,
     failovers: IntCounterVec,
@@ -289,6 +292,7 @@ impl Metrics {
             ),
             overhead: add(&registry, Histogram::with_opts(histogram(OVERHEAD, OVERHEAD_BUCKETS))),
             tokens: add(&registry, IntCounterVec::new(opts(TOKENS), TOKENS.labels)),
+            fetched: add(&registry, IntCounterVec::new(opts(FETCHED), FETCHED.labels)),
             unmetered: add(&registry, IntCounterVec::new(opts(UNMETERED), UNMETERED.labels)),
             attempts: add(&registry, IntCounterVec::new(opts(ATTEMPTS), ATTEMPTS.labels)),
             failovers: add(&registry, IntCounterVec::new(opts(FAILOVERS), FAILOVERS.labels)),
@@ -371,6 +375,11 @@ impl Metrics {
         self.breaker.with_label_values(&[pool, provider, model])
     }
 
+    /// Requests whose media were fetched, and those whose were not to be had.
+    pub fn fetched(&self) -> [IntCounter; 2] {
+        ["ok", "failed"].map(|result| self.fetched.with_label_values(&[result]))
+    }
+
     pub fn config_applied(&self, before: Option<&str>, now: &str) {
         if let Some(before) = before {
             // Absent when two applies raced; then there is nothing to remove.
@@ -405,6 +414,7 @@ mod tests {
         metrics.request_without_target("", "", Outcome::ClientError);
         metrics.translated("ns/r", "ns/p", "openai", "seed", "dropped");
         metrics.breaker("ns/p", "openai", "gpt-4o").set(2);
+        let _ = metrics.fetched();
         metrics.config_applied(None, "abc");
         let text = String::from_utf8(metrics.render()).unwrap();
         for description in DESCRIPTIONS {

@@ -239,7 +239,7 @@ async fn find_answer(
         include_usage: envelope.include_usage(),
     };
     let bodies = (&body, &original);
-    let job = Job::new(ask, bodies, &envelope, &head.headers, reply, &route, proxy.settings.max_answer_bytes);
+    let job = Job::new(ask, bodies, &envelope, &head.headers, reply, &route, proxy);
     try_targets(&job, meter).await
 }
 
@@ -312,12 +312,22 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
     let mut queue = queue(route);
     let mut failures: Vec<(Arc<Candidate>, Failure)> = Vec::new();
     let mut skipped: Vec<Skip> = Vec::new();
+    let mut fetching = Duration::ZERO;
     while let Some(target) = queue.pop_front() {
         let attempts_left = route.max_attempts.saturating_sub(failures.len());
         if attempts_left == 0 || Instant::now() >= deadline {
             break;
         }
         let encoded = match job.encode(&target) {
+            Err(Unsendable::Refused(refused)) => {
+                let asked = Instant::now();
+                let inlined = Box::pin(job.encode_inlined(&target)).await;
+                fetching += asked.elapsed();
+                inlined.unwrap_or(Err(Unsendable::Refused(refused)))
+            }
+            encoded => encoded,
+        };
+        let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(Unsendable::Bad(bad)) => return Err(ClientError::from(bad).into()),
             Err(Unsendable::Refused(refused)) => {
@@ -339,7 +349,7 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
             left.metrics.failover(reason);
         }
         if failures.is_empty() {
-            meter.add_overhead(meter.started().elapsed());
+            meter.add_overhead(meter.started().elapsed() - fetching);
         }
         let tries = attempts_left.min(queue.len() + 1);
         let outcome =

@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use penstock_config::{Revision, Snapshot};
 
 use crate::credentials::{CredentialBook, Surroundings};
+use crate::fetch::{Fetcher, MediaOrigin};
 use crate::health::HealthBook;
 use crate::metrics::Metrics;
 use crate::runtime::{Books, Runtime};
@@ -24,6 +25,8 @@ pub struct Settings {
     pub client_idle: Duration,
     /// How long requests in flight may go on after a shutdown began.
     pub drain_timeout: Duration,
+    /// Where media may be fetched from that clients name by their addresses; from nowhere when empty.
+    pub fetch_media_from: Vec<MediaOrigin>,
 }
 
 impl Default for Settings {
@@ -33,6 +36,7 @@ impl Default for Settings {
             max_answer_bytes: 64 << 20,
             client_idle: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            fetch_media_from: Vec::new(),
         }
     }
 }
@@ -47,6 +51,7 @@ pub struct Proxy {
     pub(crate) settings: Settings,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clients: Clients,
+    pub(crate) fetcher: Option<Fetcher>,
     runtime: ArcSwapOption<Runtime>,
     /// Outlive swaps; the lock is held while a runtime is built, never on a request's path.
     books: Mutex<Books>,
@@ -55,9 +60,11 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn new(settings: Settings) -> Arc<Self> {
+        let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
+            fetcher: Fetcher::new(&settings.fetch_media_from, &metrics),
             settings,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             clients: Clients::default(),
             runtime: ArcSwapOption::empty(),
             books: Mutex::new(Books {

@@ -9,6 +9,7 @@ mod failover;
 mod gateway;
 mod input;
 mod keys;
+mod media;
 mod metering;
 mod parameters;
 mod passthrough;
