@@ -160,50 +160,56 @@ pub struct Signature {
     pub value: String,
 }
 
-/// Who can read a [`Signature`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Issuer {
+macro_rules! issuers {
+    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+        /// Who can read a [`Signature`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Issuer {
+            $($(#[$doc])* $id,)*
+        }
+
+        impl Issuer {
+            pub const ALL: [Self; [$(Self::$id),*].len()] = [$(Self::$id),*];
+
+            /// As carriers write it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$id => $name,)*
+                }
+            }
+        }
+    };
+}
+
+// Every vendor that speaks Anthropic's or OpenAI's newer format is one, whether it is known to sign or not: without a
+// name of its own, what it signs would look like Anthropic's or OpenAI's.
+issuers! {
     /// Claude, wherever it runs: Anthropic's page "Extended thinking" says that signatures are valid across
     /// Anthropic's API, Amazon Bedrock and Vertex AI.
-    Anthropic,
+    Anthropic = "anthropic",
     /// Google AI Studio.
-    Gemini,
+    Gemini = "gemini",
     /// Gemini on Vertex AI, which refuses signatures of AI Studio.
-    Vertex,
-    OpenAI,
-    Azure,
-    Xai,
+    Vertex = "vertex",
+    OpenAI = "openai",
+    Azure = "azure",
+    Xai = "xai",
     /// Models on Amazon Bedrock other than Claude.
-    Bedrock,
-    OpenRouter,
+    Bedrock = "bedrock",
+    OpenRouter = "openrouter",
+    ByteDance = "bytedance",
+    Cloudflare = "cloudflare",
+    DeepSeek = "deepseek",
+    Fireworks = "fireworks",
+    Groq = "groq",
+    MiniMax = "minimax",
+    Moonshot = "moonshot",
+    Qwen = "qwen",
+    SambaNova = "sambanova",
+    Zhipu = "zhipu",
 }
 
 impl Issuer {
-    pub const ALL: [Self; 8] = [
-        Self::Anthropic,
-        Self::Gemini,
-        Self::Vertex,
-        Self::OpenAI,
-        Self::Azure,
-        Self::Xai,
-        Self::Bedrock,
-        Self::OpenRouter,
-    ];
-
-    /// As carriers write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Vertex => "vertex",
-            Self::OpenAI => "openai",
-            Self::Azure => "azure",
-            Self::Xai => "xai",
-            Self::Bedrock => "bedrock",
-            Self::OpenRouter => "openrouter",
-        }
-    }
-
     /// The issuer that carriers write so.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|issuer| issuer.as_str() == name)

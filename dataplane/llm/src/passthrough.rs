@@ -32,10 +32,10 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
                 && !touches_inside(quirks, text)
         }
         // Signed by nobody, or by another than who reads it.
-        Format::Messages => {
-            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Anthropic);
-            is_home && !has_empty_signature(text)
-        }
+        Format::Messages => match upstream.issuer() {
+            Some(Issuer::Anthropic) => !has_empty_signature(text),
+            _ => !text.contains("\"signature\"") && !text.contains("\"redacted_thinking\""),
+        },
         // Untagged state is OpenAI's own, and an id that we made names nothing that anybody stored.
         Format::Responses => {
             let issuer = upstream.issuer();
@@ -310,6 +310,27 @@ mod tests {
             r#"{"type":"function_call","call_id":"call_1__ps1_e30"}"#,
         ] {
             assert!(!keeps("OpenAI", ours), "{ours}");
+        }
+    }
+
+    #[test]
+    fn signed_thoughts_are_looked_at_where_another_signed() {
+        let keeps = |provider: &str, block: &str| {
+            let body = format!(r#"{{"model":"m","messages":[{{"role":"assistant","content":[{block}]}}]}}"#);
+            let upstream = Upstream::new("claude-sonnet-4-5", provider::by_name(provider).unwrap());
+            let envelope = Envelope::parse(body.as_bytes()).unwrap();
+            keeps_bytes(&envelope, body.as_bytes(), Format::Messages, &upstream)
+        };
+        let signed = r#"{"type":"thinking","thinking":"hm","signature":"c2ln"}"#;
+        let redacted = r#"{"type":"redacted_thinking","data":"cmVk"}"#;
+        for block in [signed, redacted] {
+            assert!(keeps("Anthropic", block));
+            for other in
+                ["MiniMax", "Moonshot", "DeepSeek", "Fireworks", "SambaNova", "Qwen", "Zhipu", "OpenRouter"]
+            {
+                assert!(!keeps(other, block), "{other}");
+                assert!(keeps(other, r#"{"type":"text","text":"x"}"#), "{other}");
+            }
         }
     }
 

@@ -216,7 +216,7 @@ impl<'a> Job<'a> {
             Format::Messages => Some(Issuer::Anthropic),
             _ => None,
         };
-        let is_foreign = home.is_some() && upstream.issuer().is_some_and(|issuer| Some(issuer) != home);
+        let is_foreign = home.is_some() && upstream.issuer() != home;
         let is_odd = format == Format::Chat && target.provider.quirks(&target.upstream).odd_answers;
         let as_it_is = same && !is_emulated && !collects && !is_foreign && !is_odd;
         Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })

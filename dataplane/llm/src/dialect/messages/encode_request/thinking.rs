@@ -78,14 +78,14 @@ impl Encoder<'_> {
     /// With a budget, a turn of tool calls that goes on must begin with the thinking that led to it. Most chat
     /// clients do not send it back.
     fn tool_loop_is_signed(&self) -> bool {
-        let (issuer, same) = (self.upstream.issuer(), self.is_same_format());
+        let issuer = self.upstream.issuer();
         let is_result = |part: &Part| matches!(part.body, PartBody::ToolResult { .. });
         let is_call = |part: &Part| matches!(part.body, PartBody::ToolCall(_));
         let is_signed = |part: &Part| match &part.body {
             PartBody::Reasoning(ReasoningBlock::Thinking { signature: Some(signature), .. }) => {
-                may_go(signature, issuer, same)
+                may_go(signature, issuer)
             }
-            PartBody::Reasoning(ReasoningBlock::Redacted { data }) => may_go(data, issuer, same),
+            PartBody::Reasoning(ReasoningBlock::Redacted { data }) => may_go(data, issuer),
             _ => false,
         };
         let mut back = self.request.messages.iter().rev();

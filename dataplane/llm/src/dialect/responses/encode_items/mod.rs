@@ -275,6 +275,9 @@ impl<'a> Items<'a> {
             ReasoningBlock::Thinking { text, signature } => (text.as_str(), signature.as_ref()),
             ReasoningBlock::Redacted { data } => ("", Some(data)),
         };
+        // Without its state, they take an item only by the id under which they stored it; they never show more than a
+        // summary. Others show what the model thought, and read it back.
+        let wants_state = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure | Issuer::Xai));
         let own = signature.filter(|it| Some(it.issuer) == issuer && self.thinks != Some(false));
         if let Some((id, encrypted)) = own.and_then(|it| state::split(&it.value)) {
             self.holds_state = true;
@@ -282,12 +285,15 @@ impl<'a> Items<'a> {
             if let Some(id) = id {
                 item.insert("id".into(), id.into());
             }
-            item.insert("summary".into(), summary(text));
+            if wants_state || text.is_empty() {
+                item.insert("summary".into(), summary(text));
+            } else {
+                item.insert("summary".into(), json!([]));
+                item.insert("content".into(), thought(text));
+            }
             item.insert("encrypted_content".into(), encrypted.into());
             return self.out.push(item.into());
         }
-        // Without its state, they take an item only by the id under which they stored it.
-        let wants_state = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure | Issuer::Xai));
         let id = part.extra.get("id").and_then(Value::as_str).filter(|_| self.is_same_format());
         let stored = id.filter(|id| signature.is_none() && !ids::is_made(id));
         let takes_text =
@@ -297,7 +303,7 @@ impl<'a> Items<'a> {
                 self.note(Field::ReasoningSignature, Fate::Dropped);
             }
             let id = id.map_or_else(|| format!("{}{}", ids::MADE_REASONING, self.out.len()), str::to_owned);
-            let content = json!([{"type": "reasoning_text", "text": text}]);
+            let content = thought(text);
             self.out.push(json!({"type": "reasoning", "id": id, "summary": [], "content": content}));
         } else if let (true, Some(id)) = (wants_state, stored) {
             self.out.push(json!({"type": "reasoning", "id": id, "summary": summary(text)}));
@@ -326,6 +332,10 @@ struct Spoken {
 
 fn summary(text: &str) -> Value {
     if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) }
+}
+
+fn thought(text: &str) -> Value {
+    json!([{"type": "reasoning_text", "text": text}])
 }
 
 /// Parts of a message's content have types of their own.
