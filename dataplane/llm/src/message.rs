@@ -12,6 +12,8 @@ pub struct Request {
     pub include_usage: bool,
     /// System and developer instructions, in order.
     pub system: Vec<Part>,
+    /// Some of them stood behind a message: they go in front of all of them.
+    pub late_system: bool,
     pub messages: Vec<Message>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
@@ -451,6 +453,12 @@ impl Event {
 }
 
 impl Request {
+    /// Adds instructions, which may stand anywhere in a conversation.
+    pub fn instruct(&mut self, mut parts: Vec<Part>) {
+        self.late_system |= !self.messages.is_empty() && !parts.is_empty();
+        self.system.append(&mut parts);
+    }
+
     /// The field by which the client asked for reasoning, for the ledger.
     pub fn reasoning_field(&self) -> crate::Field {
         match (self.thinking_mode, &self.reasoning) {

@@ -31,6 +31,8 @@ pub(super) fn encode(
         // Usage is in every answer.
         include_usage: _,
         system: _,
+        // Noted by who calls this.
+        late_system: _,
         messages: _,
         tools: _,
         tool_choice: _,

@@ -63,6 +63,8 @@ impl Encoder<'_> {
             // A stream of this format always tells it.
             include_usage: _,
             system: _,
+            // Noted by who calls this.
+            late_system: _,
             messages: _,
             tools: _,
             tool_choice: _,

@@ -5,8 +5,8 @@ mod content;
 use serde_json::{Map, Value, json};
 
 use crate::dialect::call_ids::{Ids, Rule};
-use crate::dialect::openai_shared::{self, read_custom_call};
-use crate::dialect::{Format, Upstream, fields};
+use crate::dialect::openai_shared::{self, beside_custom_call, read_custom_call};
+use crate::dialect::{Format, Upstream, extras, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -163,7 +163,7 @@ impl<'a> Items<'a> {
     /// Items in their order; the texts between them are messages.
     fn assistant(&mut self, parts: &[Part], extra: &Map<String, Value>) -> Result<(), Refused> {
         if !self.is_same_format() {
-            openai_shared::join_part(&mut Map::new(), extra, self.origin, self.ledger);
+            extras::note_dropped(extra, self.ledger);
         }
         let mut spoken = Spoken::default();
         for part in parts {
@@ -202,6 +202,7 @@ impl<'a> Items<'a> {
                             "type": "custom_tool_call", "call_id": call_id, "name": name, "input": input,
                         }));
                         self.join_extra(&mut item, &part.extra);
+                        extras::note_dropped(&beside_custom_call(value), self.ledger);
                         self.out.push(item.into());
                     }
                     None => self.note(Field::Part, Fate::Dropped),
