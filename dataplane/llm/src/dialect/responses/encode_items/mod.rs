@@ -2,6 +2,8 @@
 
 mod content;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::dialect::call_ids::{Ids, Rule};
@@ -27,7 +29,7 @@ pub(super) struct Items<'a> {
     /// Ids of calls as OpenAI takes them.
     calls: Ids,
     /// Ids of calls to custom tools: their results are items of another type.
-    custom: Vec<String>,
+    custom: HashSet<String>,
 }
 
 impl<'a> Items<'a> {
@@ -45,7 +47,7 @@ impl<'a> Items<'a> {
             thinks,
             ledger,
             calls: Ids::new(Rule::AtMost(ids::LONGEST_CALL_ID), request),
-            custom: Vec::new(),
+            custom: HashSet::new(),
         }
     }
 
@@ -134,7 +136,7 @@ impl<'a> Items<'a> {
             }
         }
         let output = if output.is_empty() { "".into() } else { single_text(output, "input_text") };
-        let is_custom = self.custom.iter().any(|custom| custom == id);
+        let is_custom = self.custom.contains(id);
         let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
         let call_id = self.call_id(id);
         let mut item = object(json!({"type": kind, "call_id": call_id, "output": output}));
@@ -196,7 +198,7 @@ impl<'a> Items<'a> {
                 PartBody::Opaque { format: Format::Chat, value } => match read_custom_call(value) {
                     Some((id, name, input)) => {
                         self.close_assistant(&mut spoken);
-                        self.custom.push(id.to_owned());
+                        self.custom.insert(id.to_owned());
                         let call_id = self.call_id(id);
                         let mut item = object(json!({
                             "type": "custom_tool_call", "call_id": call_id, "name": name, "input": input,
