@@ -4,6 +4,10 @@
 //! provider's quirks touch, no opaque reasoning state of another issuer. A look at names and bytes only, which may say
 //! no too often: the request is then decoded and written anew, and unknown members survive that too.
 
+mod usage;
+
+pub use self::usage::UsageChunk;
+
 use crate::dialect::{Format, Upstream, gemini, responses};
 use crate::envelope::Envelope;
 use crate::message::Issuer;

@@ -12,7 +12,8 @@ use penstock_llm::message::Issuer;
 use penstock_llm::provider::Call;
 use penstock_llm::{
     BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
-    passthrough, translate,
+    passthrough::{self, UsageChunk},
+    translate,
 };
 
 use crate::runtime::{Candidate, Route};
@@ -274,9 +275,11 @@ impl<'a> Job<'a> {
         matches!(self.ask, Ask::Generate(Format::Chat | Format::Completions)) && self.envelope.stream
     }
 
-    /// Usage was asked for by us and not by the client: the chunk that carries nothing else is left out.
-    pub fn strips_usage(&self) -> bool {
-        self.forces_usage() && !self.envelope.include_usage()
+    /// Where usage goes in a stream of the client's own format, which may have been asked for by us and not by the
+    /// client. `None` where it passes as it is.
+    pub fn usage_chunk(&self) -> Option<UsageChunk> {
+        let is_ours = self.forces_usage() && !self.envelope.wants_running_usage();
+        is_ours.then(|| UsageChunk::new(self.envelope.include_usage()))
     }
 
     /// A provider's complete answer as the client gets it.
