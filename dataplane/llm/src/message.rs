@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::Field;
+
 /// A request, decoded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
@@ -460,10 +462,29 @@ impl Request {
     }
 
     /// The field by which the client asked for reasoning, for the ledger.
-    pub fn reasoning_field(&self) -> crate::Field {
+    pub fn reasoning_field(&self) -> Field {
         match (self.thinking_mode, &self.reasoning) {
-            (Some(_), Some(Reasoning::On | Reasoning::Off)) => crate::Field::ThinkingMode,
-            _ => crate::Field::Reasoning,
+            // The format's own words win, and tell more than a switch where they say the same.
+            (Some(_), Some(Reasoning::On | Reasoning::Off)) => Field::ThinkingMode,
+            _ => self.chat_member().unwrap_or(Field::Reasoning),
         }
+    }
+
+    /// The same, of how much.
+    pub fn effort_field(&self) -> Field {
+        match &self.reasoning {
+            Some(Reasoning::Effort(_) | Reasoning::Adaptive(Some(_))) => Field::ReasoningEffort,
+            Some(Reasoning::Budget(_)) => self.chat_member().unwrap_or(Field::ReasoningBudget),
+            Some(Reasoning::On | Reasoning::Off | Reasoning::Adaptive(None)) | None => self.reasoning_field(),
+        }
+    }
+
+    /// OpenAI's chat format has one word for it, `reasoning_effort`; other servers have members of their own.
+    fn chat_member(&self) -> Option<Field> {
+        let is_own = self.origin == Some(crate::Format::Chat);
+        let is_word = matches!(&self.reasoning, Some(Reasoning::Effort(_) | Reasoning::Adaptive(Some(_))));
+        let told = |name: &&'static str| self.extra.get(*name).is_some_and(|value| !value.is_null());
+        let names = ["reasoning", "thinking", "thinking_budget", "enable_thinking"];
+        names.into_iter().find(told).filter(|_| is_own && !is_word).map(Field::Extra)
     }
 }

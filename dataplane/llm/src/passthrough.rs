@@ -30,7 +30,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
     match format {
         Format::Chat => {
             let quirks = upstream.provider.quirks(upstream.model);
-            !envelope.members(body).any(|name| touches(quirks, name))
+            !envelope.members(body).any(|name| touches(quirks, name) || touches_thinking(quirks, name, text))
                 && (quirks.stream_options || !envelope.stream)
                 && !has_foreign_history(quirks, text)
                 && !touches_inside(quirks, text)
@@ -95,12 +95,12 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
                 || !quirks.forced_choice_with_reasoning
         }
         "response_format" => quirks.json != Json::Schema || !quirks.json_object,
-        "reasoning_effort" | "thinking" | "reasoning" | "enable_thinking" => !matches!(
+        "reasoning_effort" | "thinking" | "reasoning" | "enable_thinking" | "thinking_budget" => !matches!(
             (name, quirks.reasoning),
             (_, ReasoningControl::None)
                 | ("reasoning_effort", ReasoningControl::Effort(_))
                 | ("thinking", ReasoningControl::ThinkingType)
-                | ("enable_thinking", ReasoningControl::EnableThinking)
+                | ("enable_thinking" | "thinking_budget", ReasoningControl::EnableThinking)
                 | ("reasoning", ReasoningControl::ReasoningObject)
         ),
         "service_tier" => quirks.capacity_tiers,
@@ -109,6 +109,16 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
         "parallel_tool_calls" => !quirks.parallel_switch,
         _ => false,
     }
+}
+
+/// Does `thinking` hold a word of Anthropic's that this server has another for? Such words may stand elsewhere too.
+fn touches_thinking(quirks: &Quirks, name: &str, text: &str) -> bool {
+    name == "thinking"
+        && quirks.reasoning == ReasoningControl::ThinkingType
+        && (text.contains("\"budget_tokens\"")
+            || ["adaptive", "enabled"]
+                .iter()
+                .any(|word| *word != quirks.thinking_on && text.contains(&format!("\"{word}\""))))
 }
 
 fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
@@ -223,6 +233,13 @@ mod tests {
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[],"thinking":{"type":"enabled"}}"#),
+            (
+                "Qwen",
+                "qwen3-max",
+                r#"{"model":"m","messages":[],"enable_thinking":true,"thinking_budget":9}"#,
+            ),
+            ("OpenAICompatible", "x", r#"{"model":"m","messages":[],"thinking_budget":9}"#),
         ] {
             assert!(keeps(provider, model, body), "{provider} {body}");
         }
@@ -261,6 +278,10 @@ mod tests {
                 r#"{"model":"m","messages":[{"content":[{"type":"file"}]}]}"#,
             ),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","tool_choice":"required"}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","thinking":{"type":"enabled","budget_tokens":9}}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","thinking":{"type":"adaptive"}}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","thinking_budget":9}"#),
+            ("OpenRouter", "x", r#"{"model":"m","thinking_budget":9}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"tool_calls":[]}]}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"content":[{"type":"text"}]}]}"#),
             ("Watsonx", "ibm/granite-4-h-small", r#"{"model":"m","messages":[]}"#),

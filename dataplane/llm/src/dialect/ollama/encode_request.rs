@@ -290,11 +290,11 @@ impl Encoder<'_> {
                 self.set("think", true);
             }
             (Reasoning::Budget(budget), _) if has_levels => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 self.set("think", level_of_budget(*budget));
             }
             (Reasoning::Budget(_), _) => {
-                self.note(Field::ReasoningBudget, Fate::Dropped);
+                self.note(self.request.effort_field(), Fate::Dropped);
                 self.set("think", true);
             }
         }

@@ -46,7 +46,7 @@ impl Encoder<'_> {
             (Reasoning::On, _) => self.adaptive(None),
             (Reasoning::Effort(effort), _) => self.adaptive(Some(effort)),
             (Reasoning::Budget(budget), _) => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 self.adaptive(Some(effort_of(*budget)));
             }
             (Reasoning::Adaptive(effort), _) => self.adaptive(effort.as_deref()),
@@ -106,9 +106,9 @@ impl Encoder<'_> {
         let fitting = if wanted < limit { wanted } else { limit / 2 };
         let budget = fitting.min(self.model.max_budget).clamp(least, limit - 1);
         if budget != wanted {
-            self.note(Field::Reasoning, Fate::Clamped);
+            self.note(self.request.effort_field(), Fate::Clamped);
         } else if let Some(fate) = fate {
-            self.note(Field::Reasoning, fate);
+            self.note(self.request.effort_field(), fate);
         }
         self.thinks = true;
         self.set("thinking", json!({"type": "enabled", "budget_tokens": budget}));
