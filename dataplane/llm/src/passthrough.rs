@@ -52,7 +52,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
         // Signatures of AI Studio, and ids of calls, are nothing for Vertex.
         Format::Gemini => {
             let quirks = upstream.provider.gemini_quirks(upstream.model);
-            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Gemini);
+            let is_home = upstream.issuer() == Some(Issuer::Gemini);
             (is_home || !has_signature(text))
                 && (quirks.call_ids || !has_calls(text))
                 && (quirks.labels || !envelope.members(body).any(|name| name == "labels"))

@@ -177,7 +177,7 @@ pub trait Provider: Debug + Send + Sync {
     }
 
     /// Whose signatures this model writes and reads; `None` where it has none. A model that is served in Anthropic's
-    /// format, or in OpenAI's Responses, always has one.
+    /// format, OpenAI's Responses or Google's always has one.
     fn issuer(&self, _model: &str) -> Option<Issuer> {
         None
     }

@@ -30,9 +30,16 @@ fn every_type_can_be_told_from_the_others_and_says_where_it_is_described() {
 #[test]
 fn whoever_may_sign_in_the_words_of_another_has_a_name_of_its_own() {
     for provider in REGISTRY {
-        for model in ["m", "claude-sonnet-4-5", "anthropic/claude-sonnet-4-5", "@cf/openai/gpt-oss-120b"] {
+        for model in [
+            "m",
+            "claude-sonnet-4-5",
+            "anthropic/claude-sonnet-4-5",
+            "@cf/openai/gpt-oss-120b",
+            "gemini-2.5-pro",
+        ] {
             let formats = provider.formats(model);
-            let is_signer = formats.contains(&Format::Messages) || formats.contains(&Format::Responses);
+            let tagged = [Format::Messages, Format::Responses, Format::Gemini];
+            let is_signer = tagged.iter().any(|format| formats.contains(format));
             assert!(!is_signer || provider.issuer(model).is_some(), "{} {model}", provider.name());
         }
     }
