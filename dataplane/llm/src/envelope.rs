@@ -20,6 +20,8 @@ pub struct Envelope {
     model_span: Range<usize>,
     /// Span of the value of `stream_options`, where there is one, and whether it asks for usage.
     stream_options: Option<(Range<usize>, bool)>,
+    /// The client wants usage in every chunk, as vLLM gives it.
+    wants_running_usage: bool,
     /// Where the names of the members stand, without their quotation marks.
     members: Vec<Range<usize>>,
     /// A name is written with escapes: it may be any.
@@ -52,6 +54,11 @@ impl Envelope {
     /// Did the client ask for a usage chunk?
     pub fn include_usage(&self) -> bool {
         matches!(self.stream_options, Some((_, true)))
+    }
+
+    /// Did it ask for usage in every chunk (`continuous_usage_stats`, of vLLM)?
+    pub fn wants_running_usage(&self) -> bool {
+        self.wants_running_usage
     }
 
     /// The same bytes with another model; with `force_usage`, `stream_options.include_usage` is turned on too.
@@ -120,13 +127,16 @@ impl Fields<'_> {
             Some("true") => true,
             Some(_) => return Err(BadRequest::new("stream", "`stream` must be true or false")),
         };
+        let mut wants_running_usage = false;
         let stream_options = match self.stream_options {
             None => None,
             Some(raw) if raw.get() == "null" => Some((span(text, raw.get()), false)),
             Some(raw) => {
                 let options: serde_json::Map<String, serde_json::Value> = serde_json::from_str(raw.get())
                     .map_err(|_| BadRequest::new("stream_options", "`stream_options` must be an object"))?;
-                let asks = options.get("include_usage") == Some(&serde_json::Value::Bool(true));
+                let is_on = |name: &str| options.get(name) == Some(&serde_json::Value::Bool(true));
+                let asks = is_on("include_usage");
+                wants_running_usage = is_on("continuous_usage_stats");
                 Some((span(text, raw.get()), asks))
             }
         };
@@ -134,7 +144,16 @@ impl Fields<'_> {
         let body_start = text.find('{').map_or(0, |at| at + 1);
         let members = self.members.iter().map(|name| span(text, name)).collect();
         let has_escaped_member = self.has_escaped_member;
-        Ok(Envelope { model, stream, model_span, stream_options, members, has_escaped_member, body_start })
+        Ok(Envelope {
+            model,
+            stream,
+            model_span,
+            stream_options,
+            wants_running_usage,
+            members,
+            has_escaped_member,
+            body_start,
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::Field;
+
 /// A request, decoded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
@@ -12,6 +14,8 @@ pub struct Request {
     pub include_usage: bool,
     /// System and developer instructions, in order.
     pub system: Vec<Part>,
+    /// Some of them stood behind a message: they go in front of all of them.
+    pub late_system: bool,
     pub messages: Vec<Message>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
@@ -160,50 +164,56 @@ pub struct Signature {
     pub value: String,
 }
 
-/// Who can read a [`Signature`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Issuer {
+macro_rules! issuers {
+    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+        /// Who can read a [`Signature`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Issuer {
+            $($(#[$doc])* $id,)*
+        }
+
+        impl Issuer {
+            pub const ALL: [Self; [$(Self::$id),*].len()] = [$(Self::$id),*];
+
+            /// As carriers write it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$id => $name,)*
+                }
+            }
+        }
+    };
+}
+
+// Every vendor that speaks Anthropic's or OpenAI's newer format is one, whether it is known to sign or not: without a
+// name of its own, what it signs would look like Anthropic's or OpenAI's.
+issuers! {
     /// Claude, wherever it runs: Anthropic's page "Extended thinking" says that signatures are valid across
     /// Anthropic's API, Amazon Bedrock and Vertex AI.
-    Anthropic,
+    Anthropic = "anthropic",
     /// Google AI Studio.
-    Gemini,
+    Gemini = "gemini",
     /// Gemini on Vertex AI, which refuses signatures of AI Studio.
-    Vertex,
-    OpenAI,
-    Azure,
-    Xai,
+    Vertex = "vertex",
+    OpenAI = "openai",
+    Azure = "azure",
+    Xai = "xai",
     /// Models on Amazon Bedrock other than Claude.
-    Bedrock,
-    OpenRouter,
+    Bedrock = "bedrock",
+    OpenRouter = "openrouter",
+    ByteDance = "bytedance",
+    Cloudflare = "cloudflare",
+    DeepSeek = "deepseek",
+    Fireworks = "fireworks",
+    Groq = "groq",
+    MiniMax = "minimax",
+    Moonshot = "moonshot",
+    Qwen = "qwen",
+    SambaNova = "sambanova",
+    Zhipu = "zhipu",
 }
 
 impl Issuer {
-    pub const ALL: [Self; 8] = [
-        Self::Anthropic,
-        Self::Gemini,
-        Self::Vertex,
-        Self::OpenAI,
-        Self::Azure,
-        Self::Xai,
-        Self::Bedrock,
-        Self::OpenRouter,
-    ];
-
-    /// As carriers write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Vertex => "vertex",
-            Self::OpenAI => "openai",
-            Self::Azure => "azure",
-            Self::Xai => "xai",
-            Self::Bedrock => "bedrock",
-            Self::OpenRouter => "openrouter",
-        }
-    }
-
     /// The issuer that carriers write so.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|issuer| issuer.as_str() == name)
@@ -445,11 +455,36 @@ impl Event {
 }
 
 impl Request {
+    /// Adds instructions, which may stand anywhere in a conversation.
+    pub fn instruct(&mut self, mut parts: Vec<Part>) {
+        self.late_system |= !self.messages.is_empty() && !parts.is_empty();
+        self.system.append(&mut parts);
+    }
+
     /// The field by which the client asked for reasoning, for the ledger.
-    pub fn reasoning_field(&self) -> crate::Field {
+    pub fn reasoning_field(&self) -> Field {
         match (self.thinking_mode, &self.reasoning) {
-            (Some(_), Some(Reasoning::On | Reasoning::Off)) => crate::Field::ThinkingMode,
-            _ => crate::Field::Reasoning,
+            // The format's own words win, and tell more than a switch where they say the same.
+            (Some(_), Some(Reasoning::On | Reasoning::Off)) => Field::ThinkingMode,
+            _ => self.chat_member().unwrap_or(Field::Reasoning),
         }
+    }
+
+    /// The same, of how much.
+    pub fn effort_field(&self) -> Field {
+        match &self.reasoning {
+            Some(Reasoning::Effort(_) | Reasoning::Adaptive(Some(_))) => Field::ReasoningEffort,
+            Some(Reasoning::Budget(_)) => self.chat_member().unwrap_or(Field::ReasoningBudget),
+            Some(Reasoning::On | Reasoning::Off | Reasoning::Adaptive(None)) | None => self.reasoning_field(),
+        }
+    }
+
+    /// OpenAI's chat format has one word for it, `reasoning_effort`; other servers have members of their own.
+    fn chat_member(&self) -> Option<Field> {
+        let is_own = self.origin == Some(crate::Format::Chat);
+        let is_word = matches!(&self.reasoning, Some(Reasoning::Effort(_) | Reasoning::Adaptive(Some(_))));
+        let told = |name: &&'static str| self.extra.get(*name).is_some_and(|value| !value.is_null());
+        let names = ["reasoning", "thinking", "thinking_budget", "enable_thinking"];
+        names.into_iter().find(told).filter(|_| is_own && !is_word).map(Field::Extra)
     }
 }

@@ -4,6 +4,10 @@
 //! provider's quirks touch, no opaque reasoning state of another issuer. A look at names and bytes only, which may say
 //! no too often: the request is then decoded and written anew, and unknown members survive that too.
 
+mod usage;
+
+pub use self::usage::UsageChunk;
+
 use crate::dialect::{Format, Upstream, gemini, responses};
 use crate::envelope::Envelope;
 use crate::message::Issuer;
@@ -26,16 +30,16 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
     match format {
         Format::Chat => {
             let quirks = upstream.provider.quirks(upstream.model);
-            !envelope.members(body).any(|name| touches(quirks, name))
+            !envelope.members(body).any(|name| touches(quirks, name) || touches_thinking(quirks, name, text))
                 && (quirks.stream_options || !envelope.stream)
                 && !has_foreign_history(quirks, text)
                 && !touches_inside(quirks, text)
         }
         // Signed by nobody, or by another than who reads it.
-        Format::Messages => {
-            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Anthropic);
-            is_home && !has_empty_signature(text)
-        }
+        Format::Messages => match upstream.issuer() {
+            Some(Issuer::Anthropic) => !has_empty_signature(text),
+            _ => !text.contains("\"signature\"") && !text.contains("\"redacted_thinking\""),
+        },
         // Untagged state is OpenAI's own, and an id that we made names nothing that anybody stored.
         Format::Responses => {
             let issuer = upstream.issuer();
@@ -48,7 +52,7 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
         // Signatures of AI Studio, and ids of calls, are nothing for Vertex.
         Format::Gemini => {
             let quirks = upstream.provider.gemini_quirks(upstream.model);
-            let is_home = upstream.issuer().is_none_or(|issuer| issuer == Issuer::Gemini);
+            let is_home = upstream.issuer() == Some(Issuer::Gemini);
             (is_home || !has_signature(text))
                 && (quirks.call_ids || !has_calls(text))
                 && (quirks.labels || !envelope.members(body).any(|name| name == "labels"))
@@ -91,12 +95,12 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
                 || !quirks.forced_choice_with_reasoning
         }
         "response_format" => quirks.json != Json::Schema || !quirks.json_object,
-        "reasoning_effort" | "thinking" | "reasoning" | "enable_thinking" => !matches!(
+        "reasoning_effort" | "thinking" | "reasoning" | "enable_thinking" | "thinking_budget" => !matches!(
             (name, quirks.reasoning),
             (_, ReasoningControl::None)
                 | ("reasoning_effort", ReasoningControl::Effort(_))
                 | ("thinking", ReasoningControl::ThinkingType)
-                | ("enable_thinking", ReasoningControl::EnableThinking)
+                | ("enable_thinking" | "thinking_budget", ReasoningControl::EnableThinking)
                 | ("reasoning", ReasoningControl::ReasoningObject)
         ),
         "service_tier" => quirks.capacity_tiers,
@@ -105,6 +109,16 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
         "parallel_tool_calls" => !quirks.parallel_switch,
         _ => false,
     }
+}
+
+/// Does `thinking` hold a word of Anthropic's that this server has another for? Such words may stand elsewhere too.
+fn touches_thinking(quirks: &Quirks, name: &str, text: &str) -> bool {
+    name == "thinking"
+        && quirks.reasoning == ReasoningControl::ThinkingType
+        && (text.contains("\"budget_tokens\"")
+            || ["adaptive", "enabled"]
+                .iter()
+                .any(|word| *word != quirks.thinking_on && text.contains(&format!("\"{word}\""))))
 }
 
 fn has_foreign_history(quirks: &Quirks, text: &str) -> bool {
@@ -219,6 +233,13 @@ mod tests {
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[],"thinking":{"type":"enabled"}}"#),
+            (
+                "Qwen",
+                "qwen3-max",
+                r#"{"model":"m","messages":[],"enable_thinking":true,"thinking_budget":9}"#,
+            ),
+            ("OpenAICompatible", "x", r#"{"model":"m","messages":[],"thinking_budget":9}"#),
         ] {
             assert!(keeps(provider, model, body), "{provider} {body}");
         }
@@ -257,6 +278,10 @@ mod tests {
                 r#"{"model":"m","messages":[{"content":[{"type":"file"}]}]}"#,
             ),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","tool_choice":"required"}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","thinking":{"type":"enabled","budget_tokens":9}}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","thinking":{"type":"adaptive"}}"#),
+            ("DeepSeek", "deepseek-chat", r#"{"model":"m","thinking_budget":9}"#),
+            ("OpenRouter", "x", r#"{"model":"m","thinking_budget":9}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"tool_calls":[]}]}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[{"content":[{"type":"text"}]}]}"#),
             ("Watsonx", "ibm/granite-4-h-small", r#"{"model":"m","messages":[]}"#),
@@ -310,6 +335,27 @@ mod tests {
             r#"{"type":"function_call","call_id":"call_1__ps1_e30"}"#,
         ] {
             assert!(!keeps("OpenAI", ours), "{ours}");
+        }
+    }
+
+    #[test]
+    fn signed_thoughts_are_looked_at_where_another_signed() {
+        let keeps = |provider: &str, block: &str| {
+            let body = format!(r#"{{"model":"m","messages":[{{"role":"assistant","content":[{block}]}}]}}"#);
+            let upstream = Upstream::new("claude-sonnet-4-5", provider::by_name(provider).unwrap());
+            let envelope = Envelope::parse(body.as_bytes()).unwrap();
+            keeps_bytes(&envelope, body.as_bytes(), Format::Messages, &upstream)
+        };
+        let signed = r#"{"type":"thinking","thinking":"hm","signature":"c2ln"}"#;
+        let redacted = r#"{"type":"redacted_thinking","data":"cmVk"}"#;
+        for block in [signed, redacted] {
+            assert!(keeps("Anthropic", block));
+            for other in
+                ["MiniMax", "Moonshot", "DeepSeek", "Fireworks", "SambaNova", "Qwen", "Zhipu", "OpenRouter"]
+            {
+                assert!(!keeps(other, block), "{other}");
+                assert!(keeps(other, r#"{"type":"text","text":"x"}"#), "{other}");
+            }
         }
     }
 

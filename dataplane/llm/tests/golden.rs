@@ -212,10 +212,8 @@ fn frames(format: Format, extension: &str, text: &str) -> Vec<Frame> {
 fn decode(frames: &[Frame], format: Format, upstream: &Upstream<'_>) -> (Vec<Event>, String) {
     let mut decoder = format.dialect().stream_decoder(upstream);
     let mut events = Vec::new();
-    for frame in frames {
-        decoder.push(frame, &mut events).unwrap();
-    }
-    let end = match decoder.finish(&mut events) {
+    let pushed = frames.iter().try_for_each(|frame| decoder.push(frame, &mut events));
+    let end = match pushed.and_then(|()| decoder.finish(&mut events)) {
         Ok(()) => "complete".to_owned(),
         Err(broken) => broken.to_string(),
     };

@@ -266,7 +266,7 @@ fn controls_of_reasoning() {
         (WORDS, &on, json!({"reasoning_effort": "high"}), ""),
         (WORDS, &effort("low"), json!({"reasoning_effort": "low"}), ""),
         (WORDS, &effort("xhigh"), json!({"reasoning_effort": "high"}), "reasoning_effort=clamped"),
-        (WORDS, &budget, json!({"reasoning_effort": "high", "thinking": null}), "reasoning_effort=emulated"),
+        (WORDS, &budget, json!({"reasoning_effort": "high", "thinking": null}), "thinking=emulated"),
         (NO_OFF, &off, json!({"reasoning_effort": "low"}), "thinking_mode=clamped"),
         (NO_OFF, &effort("none"), json!({"reasoning_effort": "low"}), "reasoning_effort=clamped"),
         (TYPE, &off, json!({"thinking": {"type": "disabled"}}), ""),
@@ -277,7 +277,7 @@ fn controls_of_reasoning() {
             json!({"thinking": {"type": "enabled"}, "reasoning_effort": null}),
             "reasoning_effort=clamped",
         ),
-        (TYPE, &budget, json!({"thinking": {"type": "enabled"}}), "reasoning_effort=clamped"),
+        (TYPE, &budget, json!({"thinking": {"type": "enabled"}}), "thinking=clamped"),
         (OBJECT, &off, json!({"reasoning": {"effort": "none"}}), ""),
         (OBJECT, &on, json!({"reasoning": {"enabled": true}}), ""),
         (OBJECT, &effort("xhigh"), json!({"reasoning": {"effort": "xhigh"}, "reasoning_effort": null}), ""),
@@ -333,7 +333,7 @@ fn facts_of_reasoning_come_first() {
         json!({"reasoning": {"style": "budget", "minBudget": 500, "maxBudget": 800, "canDisable": false}});
     for (asked, sent_tokens) in [(100, 500), (600, 600), (9000, 800)] {
         let sent = send_with(quirks, bounds.clone(), json!({"thinking_budget": asked})).unwrap();
-        let ledger = if asked == sent_tokens { "" } else { "reasoning_effort=clamped" };
+        let ledger = if asked == sent_tokens { "" } else { "thinking_budget=clamped" };
         check(&sent, json!({"thinking_budget": sent_tokens}), ledger);
     }
     let sent = send_with(quirks, bounds, json!({"thinking_mode": false})).unwrap();

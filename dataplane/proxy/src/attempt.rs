@@ -209,7 +209,7 @@ async fn read_answer(
         decoder: dialect.stream_decoder(&target.upstream()),
     };
     let writer = if as_it_is {
-        Writer::Same { strip_usage: job.strips_usage(), stamp: stamp(format, target) }
+        Writer::Same { usage: job.usage_chunk(), stamp: stamp(format, target) }
     } else {
         Writer::Translate(job.format().dialect().stream_encoder(job.reply.clone()))
     };

@@ -13,7 +13,8 @@ use penstock_llm::message::Issuer;
 use penstock_llm::provider::Call;
 use penstock_llm::{
     BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
-    passthrough, translate, web_media,
+    passthrough::{self, UsageChunk},
+    translate, web_media,
 };
 
 use tokio::sync::OnceCell;
@@ -277,7 +278,7 @@ impl<'a> Job<'a> {
             Format::Messages => Some(Issuer::Anthropic),
             _ => None,
         };
-        let is_foreign = home.is_some() && upstream.issuer().is_some_and(|issuer| Some(issuer) != home);
+        let is_foreign = home.is_some() && upstream.issuer() != home;
         let is_odd = format == Format::Chat && target.provider.quirks(&target.upstream).odd_answers;
         let as_it_is = same && !is_emulated && !collects && !is_foreign && !is_odd;
         Ok(Encoded { body, ledger, wire: Wire::Generate { format, as_it_is, collects } })
@@ -336,9 +337,11 @@ impl<'a> Job<'a> {
         matches!(self.ask, Ask::Generate(Format::Chat | Format::Completions)) && self.envelope.stream
     }
 
-    /// Usage was asked for by us and not by the client: the chunk that carries nothing else is left out.
-    pub fn strips_usage(&self) -> bool {
-        self.forces_usage() && !self.envelope.include_usage()
+    /// Where usage goes in a stream of the client's own format, which may have been asked for by us and not by the
+    /// client. `None` where it passes as it is.
+    pub fn usage_chunk(&self) -> Option<UsageChunk> {
+        let is_ours = self.forces_usage() && !self.envelope.wants_running_usage();
+        is_ours.then(|| UsageChunk::new(self.envelope.include_usage()))
     }
 
     /// A provider's complete answer as the client gets it.

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use penstock_llm::{
     Broken, ClientError, Event, FinishReason, Format, Frame, Frames, Ledger, Reply, StreamDecoder,
-    StreamEncoder, UpstreamError, Usage, sse,
+    StreamEncoder, UpstreamError, Usage, passthrough::UsageChunk, sse,
 };
 
 /// Where events come from.
@@ -30,8 +30,8 @@ pub enum Source {
 pub enum Writer {
     /// The provider speaks the client's format: frames pass as they are.
     Same {
-        /// Usage was asked for by us and not by the client: the chunk that carries nothing else is left out.
-        strip_usage: bool,
+        /// Where usage goes, in the formats that give it when asked.
+        usage: Option<UsageChunk>,
         /// What a frame's data becomes where it may not pass as it is.
         stamp: Option<Stamp>,
     },
@@ -183,8 +183,10 @@ impl Pump {
             self.events.iter().for_each(|event| encoder.push(event, &mut self.out));
         }
         self.meaningful |= note(&mut self.events, &mut self.usage, &mut self.finish)?;
-        if let Writer::Translate(encoder) = &mut self.writer {
-            encoder.finish(&mut self.out);
+        match &mut self.writer {
+            Writer::Translate(encoder) => encoder.finish(&mut self.out),
+            Writer::Same { usage: Some(usage), .. } => usage.finish(&mut self.out),
+            Writer::Same { .. } => {}
         }
         self.complete = true;
         Ok(())
@@ -235,17 +237,14 @@ fn write_frame(writer: &mut Writer, frame: &Frame, events: &[Event], out: &mut V
         return;
     }
     match writer {
-        Writer::Same { strip_usage, stamp } => {
-            let only_usage =
-                !events.is_empty() && events.iter().all(|event| matches!(event, Event::Usage(_)));
-            if *strip_usage && only_usage {
-                return;
-            }
-            match stamp.as_ref().and_then(|stamp| stamp(&frame.data)) {
-                Some(data) => sse::write_event(out, frame.event.as_deref(), &data),
-                None => out.extend_from_slice(&frame.raw),
-            }
+        Writer::Same { usage: Some(usage), stamp: _ } => {
+            let has_usage = events.iter().any(|event| matches!(event, Event::Usage(_)));
+            usage.write(frame, has_usage, out);
         }
+        Writer::Same { usage: None, stamp } => match stamp.as_ref().and_then(|stamp| stamp(&frame.data)) {
+            Some(data) => sse::write_event(out, frame.event.as_deref(), &data),
+            None => out.extend_from_slice(&frame.raw),
+        },
         Writer::Translate(encoder) => events.iter().for_each(|event| encoder.push(event, out)),
     }
 }

@@ -203,7 +203,8 @@ fn what_was_held_back_comes_before_the_end() {
         Event::data("[DONE]"),
     ]));
     let mut world = World::new();
-    world.pool("p", Chat, &replay.url());
+    let key = json!({"apiKeys": [{"secretRef": {"name": "keys", "key": "one"}}]});
+    world.pool_of("p", json!({"name": "up", "type": "OpenAICompatible", "endpoint": replay.url(), "auth": key, "models": [{"name": "m"}]}));
     world.route("bot", &["p"], json!({}));
     let gateway = Gateway::start(&world);
     let request = json!({

@@ -78,6 +78,7 @@ fn prompt_of(request: &Request, format: Format, upstream: &Upstream<'_>) -> Requ
         stream: _,
         include_usage: _,
         system,
+        late_system,
         messages,
         tools,
         tool_choice,
@@ -109,6 +110,7 @@ fn prompt_of(request: &Request, format: Format, upstream: &Upstream<'_>) -> Requ
     Request {
         model,
         system,
+        late_system,
         messages,
         tools,
         tool_choice,

@@ -47,6 +47,12 @@ impl Fields {
         self.map.get(name)
     }
 
+    /// Some of the members, which stay where they are.
+    pub fn look(&self, names: &[&str]) -> Self {
+        let member = |name: &&str| Some(((*name).to_owned(), self.map.get(*name)?.clone()));
+        Self { path: self.path.clone(), map: names.iter().filter_map(member).collect() }
+    }
+
     /// A member that is null counts as absent.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.map.shift_remove(name).filter(|value| !value.is_null())

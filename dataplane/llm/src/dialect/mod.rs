@@ -197,7 +197,8 @@ pub trait StreamDecoder: Send {
     /// The frame that this decoder saw last ended the answer (`[DONE]`, `message_stop`): nothing follows.
     fn is_done(&self) -> bool;
 
-    /// The bytes ended. [`Broken::Cut`] unless the answer was complete: a finish reason was seen, or the end marker.
+    /// The bytes ended. [`Broken::Cut`] unless the answer was complete: a finish reason was seen, or the end marker of a
+    /// server that may leave the reason out.
     fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Broken>;
 }
 

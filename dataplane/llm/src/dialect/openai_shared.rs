@@ -168,6 +168,19 @@ pub(super) fn read_custom_call(call: &Value) -> Option<(&str, &str, &str)> {
     Some((call.get("id")?.as_str()?, custom.get("name")?.as_str()?, input))
 }
 
+/// What such a call says beside them, which Responses has no place for.
+pub(super) fn beside_custom_call(call: &Value) -> Map<String, Value> {
+    let members = |value: Option<&Value>, known: &[&str]| -> Map<String, Value> {
+        let members = value.and_then(Value::as_object).into_iter().flatten();
+        let rest = members.filter(|(name, _)| !known.contains(&name.as_str()));
+        rest.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    // The place in the list says the index.
+    let mut out = members(Some(call), &["id", "type", "custom", "index"]);
+    out.append(&mut members(call.get("custom"), &["name", "input"]));
+    out
+}
+
 /// A history with calls of custom tools is nothing for other formats: a call that is left out leaves its result behind,
 /// which they refuse.
 pub(super) fn refuse_custom_calls(request: &Request) -> Result<(), Refused> {

@@ -3,6 +3,7 @@
 
 use super::vendor::{Base, Rule, Vendor};
 use super::{Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static BYTEDANCE: Vendor = Vendor {
@@ -14,6 +15,7 @@ pub static BYTEDANCE: Vendor = Vendor {
     embeddings: true,
     own_models: &["doubao-"],
     quirks: |_| &QUIRKS,
+    issuer: |_| Some(Issuer::ByteDance),
     // <https://www.volcengine.com/docs/82379/1299023>; codes may end in more (`.SevereViolation`).
     errors: &[
         Rule::Says("serveroverloaded", ErrorKind::Overloaded),

@@ -2,6 +2,7 @@
 
 use super::Quirks;
 use super::vendor::{Base, Rule, Vendor};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static CLOUDFLARE_WORKERS_AI: Vendor = Vendor {
@@ -15,6 +16,7 @@ pub static CLOUDFLARE_WORKERS_AI: Vendor = Vendor {
     embeddings: true,
     own_models: &["@cf/", "@hf/"],
     quirks: |_| &QUIRKS,
+    issuer: |_| Some(Issuer::Cloudflare),
     // <https://developers.cloudflare.com/workers-ai/platform/errors/>
     errors: &[
         Rule::Code("3040", ErrorKind::Overloaded),

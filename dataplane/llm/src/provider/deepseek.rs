@@ -7,6 +7,7 @@
 use super::vendor::{Base, Vendor};
 use super::{Json, Quirks, ReasoningControl};
 use crate::Format;
+use crate::message::Issuer;
 
 pub static DEEPSEEK: Vendor = Vendor {
     name: "DeepSeek",
@@ -18,6 +19,7 @@ pub static DEEPSEEK: Vendor = Vendor {
     passed_headers: &["anthropic-version", "anthropic-beta"],
     own_models: &["deepseek-"],
     quirks: |_| &QUIRKS,
+    issuer: |_| Some(Issuer::DeepSeek),
     ..Vendor::CHAT
 };
 

@@ -3,6 +3,7 @@
 use super::vendor::{Base, Vendor};
 use super::{Quirks, ReasoningControl};
 use crate::Format;
+use crate::message::Issuer;
 
 pub static FIREWORKS: Vendor = Vendor {
     name: "Fireworks",
@@ -16,6 +17,7 @@ pub static FIREWORKS: Vendor = Vendor {
     passed_headers: &["anthropic-version", "anthropic-beta"],
     own_models: &["accounts/fireworks/"],
     quirks: |_| &QUIRKS,
+    issuer: |_| Some(Issuer::Fireworks),
     ..Vendor::CHAT
 };
 

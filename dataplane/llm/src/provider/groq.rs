@@ -2,6 +2,7 @@
 
 use super::vendor::{Base, Rule, Vendor};
 use super::{Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static GROQ: Vendor = Vendor {
@@ -11,6 +12,7 @@ pub static GROQ: Vendor = Vendor {
     base: Base::Public("https://api.groq.com/openai/v1"),
     formats: |_| &[Format::Chat, Format::Responses],
     quirks,
+    issuer: |_| Some(Issuer::Groq),
     // <https://console.groq.com/docs/errors>
     errors: &[
         // The model, not the client, wrote what does not fit: another try, or another target, may do better.

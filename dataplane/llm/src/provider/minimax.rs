@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::vendor::{Base, Rule, Vendor};
 use super::{Json, Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static MINIMAX: Vendor = Vendor {
@@ -16,6 +17,7 @@ pub static MINIMAX: Vendor = Vendor {
     passed_headers: &["anthropic-version", "anthropic-beta"],
     own_models: &["MiniMax-"],
     quirks: |_| &QUIRKS,
+    issuer: |_| Some(Issuer::MiniMax),
     // The number stands in the message: <https://platform.minimax.io/docs/api-reference/errorcode>.
     errors: &[
         Rule::Says("context window exceeds limit", ErrorKind::ContextLength),

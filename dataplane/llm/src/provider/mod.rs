@@ -176,7 +176,8 @@ pub trait Provider: Debug + Send + Sync {
         GeminiQuirks::AI_STUDIO
     }
 
-    /// Whose signatures this model writes and reads; `None` where it has none.
+    /// Whose signatures this model writes and reads; `None` where it has none. A model that is served in Anthropic's
+    /// format, OpenAI's Responses or Google's always has one.
     fn issuer(&self, _model: &str) -> Option<Issuer> {
         None
     }

@@ -6,6 +6,7 @@
 
 use super::vendor::{Base, Rule, Vendor};
 use super::{Json, Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static MOONSHOT: Vendor = Vendor {
@@ -18,6 +19,7 @@ pub static MOONSHOT: Vendor = Vendor {
     passed_headers: &["anthropic-version", "anthropic-beta"],
     own_models: &["kimi-", "moonshot-"],
     quirks,
+    issuer: |_| Some(Issuer::Moonshot),
     errors: &[
         Rule::Code("engine_overloaded_error", ErrorKind::Overloaded),
         Rule::Code("exceeded_current_quota_error", ErrorKind::RateLimited),

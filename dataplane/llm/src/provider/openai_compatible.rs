@@ -17,6 +17,11 @@ pub static OPENAI_COMPATIBLE: Vendor = Vendor {
 };
 
 /// It may be a gateway, which fetches files, and hands markers of the cache and reasoning state on; other servers pass
-/// them over.
-static QUIRKS: Quirks =
-    Quirks { cache_control: true, file_urls: true, opaque_history: true, ..Quirks::COMPATIBLE };
+/// them over. Small servers end without a `finish_reason`.
+static QUIRKS: Quirks = Quirks {
+    cache_control: true,
+    file_urls: true,
+    opaque_history: true,
+    unsaid_finish: true,
+    ..Quirks::COMPATIBLE
+};

@@ -6,6 +6,7 @@
 
 use super::vendor::{Base, Rule, Vendor};
 use super::{Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static QWEN: Vendor = Vendor {
@@ -19,6 +20,7 @@ pub static QWEN: Vendor = Vendor {
     passed_headers: &["anthropic-version", "anthropic-beta"],
     own_models: &["qwen", "qwq", "qvq"],
     quirks: |model| if streams_only(model) { &STREAMS_ONLY } else { &QUIRKS },
+    issuer: |_| Some(Issuer::Qwen),
     // <https://www.alibabacloud.com/help/en/model-studio/error-code>
     errors: &[
         Rule::Code("data_inspection_failed", ErrorKind::ContentFiltered),

@@ -3,6 +3,7 @@
 use super::vendor::{Base, Vendor};
 use super::{Quirks, ReasoningControl};
 use crate::Format;
+use crate::message::Issuer;
 
 pub static SAMBANOVA: Vendor = Vendor {
     name: "SambaNova",
@@ -15,6 +16,7 @@ pub static SAMBANOVA: Vendor = Vendor {
     embeddings: true,
     passed_headers: &["anthropic-version", "anthropic-beta"],
     quirks: |_| &QUIRKS,
+    issuer: |_| Some(Issuer::SambaNova),
     ..Vendor::CHAT
 };
 

@@ -37,6 +37,8 @@ fn quirks(model: &str) -> &'static Quirks {
 
 static OPENAI: Quirks = Quirks {
     odd_answers: true,
+    // Its streams have no `finish_reason`.
+    unsaid_finish: true,
     limit: "max_completion_tokens",
     strict_tools: false,
     reasoning: ReasoningControl::Effort(&["none", "minimal", "low", "medium", "high"]),

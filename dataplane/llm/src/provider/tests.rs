@@ -26,6 +26,25 @@ fn every_type_can_be_told_from_the_others_and_says_where_it_is_described() {
     assert!(by_name("Nobody").is_none());
 }
 
+/// What a server without a name for its signatures signs would look like Anthropic's or OpenAI's.
+#[test]
+fn whoever_may_sign_in_the_words_of_another_has_a_name_of_its_own() {
+    for provider in REGISTRY {
+        for model in [
+            "m",
+            "claude-sonnet-4-5",
+            "anthropic/claude-sonnet-4-5",
+            "@cf/openai/gpt-oss-120b",
+            "gemini-2.5-pro",
+        ] {
+            let formats = provider.formats(model);
+            let tagged = [Format::Messages, Format::Responses, Format::Gemini];
+            let is_signer = tagged.iter().any(|format| formats.contains(format));
+            assert!(!is_signer || provider.issuer(model).is_some(), "{} {model}", provider.name());
+        }
+    }
+}
+
 #[test]
 fn the_list_of_types_is_in_order() {
     let names: Vec<String> = REGISTRY.iter().map(|provider| provider.name().to_lowercase()).collect();

@@ -3,6 +3,7 @@
 
 use super::vendor::{Base, Rule, Vendor};
 use super::{Json, Quirks, ReasoningControl};
+use crate::message::Issuer;
 use crate::{ErrorKind, Format};
 
 pub static ZHIPU: Vendor = Vendor {
@@ -16,6 +17,7 @@ pub static ZHIPU: Vendor = Vendor {
     passed_headers: &["anthropic-version", "anthropic-beta"],
     own_models: &["glm-"],
     quirks,
+    issuer: |_| Some(Issuer::Zhipu),
     // <https://docs.z.ai/api-reference/api-code>
     errors: &[
         Rule::Code("1211", ErrorKind::NotFound),

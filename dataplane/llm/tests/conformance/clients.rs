@@ -131,6 +131,10 @@ fn see(answer: &mut Reading, client: Format) {
         answer.thoughts.clear();
         answer.calls.clear();
     }
+    if client == Format::Responses && answer.finish.is_none() {
+        // It says that an answer ended, and not why.
+        answer.finish = Some(Finish::Stop);
+    }
     if answer.finish == Some(Finish::Stop) && !answer.calls.is_empty() {
         answer.finish = Some(Finish::ToolCalls);
     } else if answer.finish == Some(Finish::ToolCalls)

@@ -1,5 +1,7 @@
 //! Sources of an answer: OpenAI's and OpenRouter's `annotations`, Perplexity's lists beside the choices.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::dialect::Format;
@@ -32,13 +34,11 @@ pub(super) fn read_lists(body: &Value) -> Vec<Citation> {
         })
     });
     let mut out: Vec<Citation> = results.collect();
-    let found = out.len();
-    for url in list("citations").iter().filter_map(Value::as_str) {
-        let is_known = out.iter().take(found).any(|citation| citation.url.as_deref() == Some(url));
-        if !is_known {
-            out.push(Citation { url: Some(url.to_owned()), ..Citation::default() });
-        }
-    }
+    let known: HashSet<&str> = out.iter().filter_map(|citation| citation.url.as_deref()).collect();
+    let bare = list("citations").iter().filter_map(Value::as_str).filter(|url| !known.contains(url));
+    let bare: Vec<Citation> =
+        bare.map(|url| Citation { url: Some(url.to_owned()), ..Citation::default() }).collect();
+    out.extend(bare);
     out
 }
 

@@ -22,7 +22,7 @@ pub(super) fn message(mut fields: Fields, request: &mut Request) -> Decoded<()> 
             if let Some(first) = parts.first_mut() {
                 first.extra.append(&mut rest);
             }
-            request.system.append(&mut parts);
+            request.instruct(parts);
             return Ok(());
         }
         "user" => Message { name: fields.string("name")?, ..Message::new(Role::User, parts) },

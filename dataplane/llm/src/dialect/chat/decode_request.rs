@@ -74,30 +74,32 @@ fn reasoning(fields: &mut Fields) -> Decoded<Option<Reasoning>> {
         _ => Reasoning::Effort(word.to_owned()),
     };
     // Anthropic's, and the same member with less in it: DeepSeek, Zhipu, Moonshot, ByteDance.
-    let thinking = fields.get("thinking").and_then(|thinking| {
-        Some(match thinking.get("type")?.as_str()? {
-            "disabled" => Reasoning::Off,
-            "adaptive" | "auto" => Reasoning::Adaptive(effort.clone()),
-            "enabled" => match thinking.get("budget_tokens").and_then(Value::as_u64) {
-                Some(tokens) => Reasoning::Budget(tokens),
-                None => Reasoning::On,
-            },
-            _ => return None,
-        })
-    });
+    let thinking = match look_into(fields, "thinking")? {
+        None => None,
+        Some(mut thinking) => {
+            let budget = thinking.count("budget_tokens")?;
+            match thinking.string("type")?.as_deref() {
+                Some("disabled") => Some(Reasoning::Off),
+                Some("adaptive" | "auto") => Some(Reasoning::Adaptive(effort.clone())),
+                Some("enabled") => Some(budget.map_or(Reasoning::On, Reasoning::Budget)),
+                Some(_) => return Err(thinking.wrong("type", "one of enabled, disabled, adaptive, auto")),
+                None => None,
+            }
+        }
+    };
     // OpenRouter's.
-    let object = fields.get("reasoning").and_then(|reasoning| {
-        if let Some(word) = reasoning.get("effort").and_then(Value::as_str) {
-            return Some(from_word(word));
+    let object = match look_into(fields, "reasoning")? {
+        None => None,
+        Some(mut reasoning) => {
+            let (word, tokens) = (reasoning.string("effort")?, reasoning.count("max_tokens")?);
+            let switch = reasoning.bool("enabled")?.map(on_or_off);
+            word.as_deref().map(from_word).or(tokens.map(Reasoning::Budget)).or(switch)
         }
-        if let Some(tokens) = reasoning.get("max_tokens").and_then(Value::as_u64) {
-            return Some(Reasoning::Budget(tokens));
-        }
-        Some(if reasoning.get("enabled")?.as_bool()? { Reasoning::On } else { Reasoning::Off })
-    });
+    };
     // Qwen's.
-    let budget = fields.get("thinking_budget").and_then(Value::as_u64).map(Reasoning::Budget);
-    let switch = match fields.get("enable_thinking").and_then(Value::as_bool) {
+    let mut qwen = fields.look(&["thinking_budget", "enable_thinking"]);
+    let budget = qwen.count("thinking_budget")?.map(Reasoning::Budget);
+    let switch = match qwen.bool("enable_thinking")? {
         Some(true) => budget.or(Some(Reasoning::On)),
         Some(false) => Some(Reasoning::Off),
         None => budget,
@@ -107,6 +109,15 @@ fn reasoning(fields: &mut Fields) -> Decoded<Option<Reasoning>> {
         (_, Some(effort)) => Some(from_word(&effort)),
         (thinking, None) => object.or(thinking).or(switch),
     })
+}
+
+fn on_or_off(on: bool) -> Reasoning {
+    if on { Reasoning::On } else { Reasoning::Off }
+}
+
+/// An object's members, which stay where they are.
+fn look_into(fields: &Fields, name: &str) -> Decoded<Option<Fields>> {
+    fields.look(&[name]).object(name)
 }
 
 fn tool(mut fields: Fields) -> Decoded<Tool> {

@@ -63,7 +63,8 @@ impl Dialect for Chat {
     }
 
     fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
-        Box::new(stream_decoder::Decoder::new(upstream.issuer()))
+        let quirks = upstream.provider.quirks(upstream.model);
+        Box::new(stream_decoder::Decoder::new(upstream.issuer(), quirks.unsaid_finish))
     }
 
     fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {

@@ -45,6 +45,9 @@ pub struct Quirks {
     /// Its answers are not all what OpenAI's SDKs read (content as a list of parts, calls without a name): they are
     /// written anew for clients of the format, too.
     pub odd_answers: bool,
+    /// May end a stream with `[DONE]` without ever saying why the answer ended. From any other server such a stream was
+    /// cut on its way.
+    pub unsaid_finish: bool,
     /// Takes `stream_options.include_usage`; one that does not sends usage anyway or never.
     pub stream_options: bool,
     /// Kinds of content parts beside text and images.
@@ -158,6 +161,7 @@ impl Quirks {
         opaque_history: false,
         claude_details: false,
         odd_answers: false,
+        unsaid_finish: false,
         stream_options: true,
         takes_audio: true,
         takes_video: false,

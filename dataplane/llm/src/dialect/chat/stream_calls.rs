@@ -1,5 +1,7 @@
 //! Tool calls of a stream, put together from their pieces.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::dialect::carrier::dismount;
@@ -10,12 +12,16 @@ use super::decode_response;
 
 /// The calls of one choice; a call's place in the list is its index towards the client.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Vec<Call>);
+pub(super) struct Calls {
+    list: Vec<Call>,
+    /// Places of calls by the id that the provider wrote, the first of each, and by its index, the last of each: an
+    /// answer may hold so many that looking through the list for every piece takes too long.
+    by_id: HashMap<String, usize>,
+    by_theirs: HashMap<u64, usize>,
+}
 
 #[derive(Debug)]
 struct Call {
-    /// The provider's own index, which may be missing, or the same for all.
-    theirs: Option<u64>,
     /// As the provider wrote it, by which its later pieces are found.
     id: Option<String>,
     /// Its start has been told: that takes a name, which some servers send late.
@@ -27,7 +33,7 @@ struct Call {
 
 impl Calls {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// `answer` is the answer's id, of which the ids of calls are made that have none.
@@ -45,10 +51,17 @@ impl Calls {
         let (theirs, id, name) =
             (call.get("index").and_then(Value::as_u64), text(call, "id"), text(function, "name"));
         let index = self.find(theirs, id.as_deref(), name.as_deref()).unwrap_or_else(|| {
-            self.0.push(Call { theirs, id, is_open: false, held: String::new(), has_arguments: false });
-            self.0.len() - 1
+            let place = self.list.len();
+            if let Some(id) = &id {
+                self.by_id.entry(id.clone()).or_insert(place);
+            }
+            if let Some(theirs) = theirs {
+                self.by_theirs.insert(theirs, place);
+            }
+            self.list.push(Call { id, is_open: false, held: String::new(), has_arguments: false });
+            place
         });
-        let Some(known) = self.0.get_mut(index) else { return };
+        let Some(known) = self.list.get_mut(index) else { return };
         let mut fragment = function.get("arguments").map(decode_response::arguments).unwrap_or_default();
         if let (false, Some(name)) = (known.is_open, name) {
             known.is_open = true;
@@ -71,9 +84,9 @@ impl Calls {
     /// Which call a piece belongs to. Ids come first: some servers number every call 0.
     fn find(&self, theirs: Option<u64>, id: Option<&str>, name: Option<&str>) -> Option<usize> {
         if let Some(id) = id
-            && let Some(index) = self.0.iter().position(|call| call.id.as_deref() == Some(id))
+            && let Some(index) = self.by_id.get(id)
         {
-            return Some(index);
+            return Some(*index);
         }
         let is_another = |call: &Call| {
             // Another id, or another name without any id or index.
@@ -81,15 +94,15 @@ impl Calls {
             other_id || (theirs.is_none() && name.is_some() && call.is_open)
         };
         let same = match theirs {
-            Some(theirs) => self.0.iter().rposition(|call| call.theirs == Some(theirs)),
-            None => self.0.len().checked_sub(1),
+            Some(theirs) => self.by_theirs.get(&theirs).copied(),
+            None => self.list.len().checked_sub(1),
         }?;
-        self.0.get(same).filter(|call| !is_another(call)).map(|_| same)
+        self.list.get(same).filter(|call| !is_another(call)).map(|_| same)
     }
 
     /// A call without a word of arguments has none.
     pub fn complete(&mut self, out: &mut Vec<Event>) {
-        for (index, call) in self.0.iter_mut().enumerate().filter(|(_, call)| call.is_open) {
+        for (index, call) in self.list.iter_mut().enumerate().filter(|(_, call)| call.is_open) {
             if !call.has_arguments {
                 call.has_arguments = true;
                 out.push(Event::ToolCallArguments { index, fragment: "{}".into() });

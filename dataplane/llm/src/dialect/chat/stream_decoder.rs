@@ -16,6 +16,8 @@ use super::{MAX_CHOICES, annotations, read_finish, reasoning, signatures, tier, 
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     issuer: Option<Issuer>,
+    /// The server may end without a finish reason.
+    unsaid_finish: bool,
     id: Option<String>,
     /// In the order in which they began, as some servers number from 1.
     choices: Vec<Choice>,
@@ -46,7 +48,8 @@ impl StreamDecoder for Decoder {
         }
         if data == "[DONE]" {
             self.is_done = true;
-            return Ok(());
+            let is_open = !self.choices.is_empty() && !self.choices.iter().any(|choice| choice.is_finished);
+            return if is_open && !self.unsaid_finish { Err(Broken::Cut) } else { Ok(()) };
         }
         let Ok(chunk) = serde_json::from_str::<Value>(data) else {
             if frame.event.as_deref() == Some("error") {
@@ -80,8 +83,8 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
-    pub fn new(issuer: Option<Issuer>) -> Self {
-        Self { issuer, ..Self::default() }
+    pub fn new(issuer: Option<Issuer>, unsaid_finish: bool) -> Self {
+        Self { issuer, unsaid_finish, ..Self::default() }
     }
 
     fn fail(&mut self, report: Report, out: &mut Vec<Event>) {

@@ -14,21 +14,28 @@ pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<
     let first = |names: &[&str]| names.iter().find_map(|name| count(name));
     let sound = sound_beside_prompt(usage);
     let prompt = count("prompt_tokens").map(|prompt| prompt.saturating_add(sound.unwrap_or(0)));
-    let within =
-        |tokens: u64, taken: u64| prompt.map_or(tokens, |prompt| tokens.min(prompt.saturating_sub(taken)));
     // DeepSeek; Databricks and gateways before Claude; Moonshot; Mistral.
     const READ: &[&str] =
         &["prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens"];
     let cache_read = detail("prompt_tokens_details", "cached_tokens").or_else(|| first(READ));
-    // Some of xAI's models on Azure report more tokens from the cache than the prompt has.
-    let cache_read = cache_read.map(|read| within(read, 0));
     let cache_write = detail("prompt_tokens_details", "cache_write_tokens")
         .or_else(|| detail("prompt_tokens_details", "cache_creation_tokens"))
         .or_else(|| count("cache_creation_input_tokens"));
-    let cache_write = cache_write.map(|written| within(written, cache_read.unwrap_or(0)));
-    let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+    let sum = |read: Option<u64>, write: Option<u64>| read.unwrap_or(0).saturating_add(write.unwrap_or(0));
+    let rest = beside(usage).filter(|_| sound.is_none());
     // Some gateways before Claude count a cache beside the prompt.
-    let rest = beside(usage).filter(|rest| sound.is_none() && *rest != cached);
+    let is_beside = rest.is_some_and(|rest| rest == sum(cache_read, cache_write));
+    let (cache_read, cache_write) = match prompt.filter(|_| !is_beside) {
+        // Some of xAI's models on Azure report more tokens from the cache than the prompt has.
+        Some(prompt) => {
+            let read = cache_read.map(|read| read.min(prompt));
+            let left = prompt.saturating_sub(read.unwrap_or(0));
+            (read, cache_write.map(|written| written.min(left)))
+        }
+        None => (cache_read, cache_write),
+    };
+    let cached = if is_beside { 0 } else { sum(cache_read, cache_write) };
+    let rest = rest.filter(|_| !is_beside);
     let (output, reasoning) = generated(usage, rest, issuer);
     let usage = Usage {
         input: prompt.map(|prompt| prompt.saturating_sub(cached)),
@@ -181,7 +188,12 @@ mod tests {
     #[test]
     fn a_cache_beside_the_prompt_is_not_generated() {
         let body = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 18, "cache_read_input_tokens": 7});
-        assert_eq!(read(&body, None), Some(usage(2, Some(7), None, 2)));
+        assert_eq!(read(&body, None), Some(usage(9, Some(7), None, 2)));
+        // A cache that is greater than the prompt.
+        let body = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 4011, "cache_read_input_tokens": 4000});
+        assert_eq!(read(&body, None), Some(usage(9, Some(4000), None, 2)));
+        let body = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 31, "cache_read_input_tokens": 15, "cache_creation_input_tokens": 5});
+        assert_eq!(read(&body, None), Some(usage(9, Some(15), Some(5), 2)));
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
     let value = fields.take("content");
     let parts = match role.as_str() {
         "system" | "developer" => {
-            request.system.append(&mut content(value, &path)?);
+            request.instruct(content(value, &path)?);
             return Ok(());
         }
         "user" => content(value, &path)?,

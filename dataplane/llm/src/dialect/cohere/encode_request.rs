@@ -34,6 +34,8 @@ pub(super) fn encode(
         // Usage is in every answer.
         include_usage: _,
         system: _,
+        // Noted by who calls this.
+        late_system: _,
         messages: _,
         tools: _,
         tool_choice: _,
@@ -333,7 +335,7 @@ impl Encoder<'_> {
         let mut thinking = object(json!({"type": "enabled"}));
         match budget {
             Some(_) if matches!(style, Some(ReasoningStyle::Toggle | ReasoningStyle::Always)) => {
-                self.note(Field::ReasoningBudget, Fate::Dropped);
+                self.note(self.request.effort_field(), Fate::Dropped);
             }
             Some(wanted) => {
                 let facts = self.facts.reasoning.as_ref().filter(|_| !self.is_same_format);
@@ -341,7 +343,7 @@ impl Encoder<'_> {
                 let most = facts.and_then(|facts| facts.max_budget).unwrap_or(u64::MAX);
                 let taken = wanted.min(most).max(least);
                 if taken != wanted {
-                    self.note(Field::ReasoningBudget, Fate::Clamped);
+                    self.note(self.request.effort_field(), Fate::Clamped);
                 }
                 thinking.insert("token_budget".into(), taken.into());
             }

@@ -25,6 +25,8 @@ pub(super) fn encode(
         include_usage: _,
         // Both in the transcript.
         system: _,
+        // Noted by who calls this.
+        late_system: _,
         messages: _,
         tools,
         tool_choice,

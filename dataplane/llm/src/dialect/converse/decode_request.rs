@@ -89,9 +89,9 @@ fn system_message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
     let path = fields.path("content");
     let whole = fields.take("content").ok_or_else(|| fields.missing("content"))?;
     let Value::Array(items) = &whole else { return Err(wrong(path, "a list")) };
-    let mut parts = content(with_paths(&path, items.clone()), HOME)?;
+    let parts = content(with_paths(&path, items.clone()), HOME)?;
     if parts.iter().all(|part| matches!(part.body, PartBody::Text(_))) {
-        request.system.append(&mut parts);
+        request.instruct(parts);
         return Ok(());
     }
     let value = json!({"role": "system", "content": whole});

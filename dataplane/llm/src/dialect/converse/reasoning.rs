@@ -126,7 +126,7 @@ impl Asker<'_> {
             Reasoning::On | Reasoning::Adaptive(None) if is_budget => self.budget(budget_of("high"), false),
             Reasoning::Effort(effort) | Reasoning::Adaptive(Some(effort)) => self.adaptive(Some(effort)),
             Reasoning::Budget(budget) => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 self.adaptive(Some(effort_of(*budget)));
             }
             Reasoning::On | Reasoning::Adaptive(None) | Reasoning::Off => self.adaptive(None),
@@ -200,7 +200,7 @@ impl Asker<'_> {
                 self.fit(effort, &["low", "medium", "high"])
             }
             (Reasoning::Budget(budget), _) => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 effort_of(*budget).to_owned()
             }
         };
@@ -229,7 +229,7 @@ impl Asker<'_> {
                 self.fit(effort, &["low", "medium", "high"])
             }
             Reasoning::Budget(budget) => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 effort_of(*budget).to_owned()
             }
         };
@@ -249,7 +249,7 @@ impl Asker<'_> {
                 self.fit(effort, &["low", "high"])
             }
             Reasoning::Budget(budget) => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 if *budget <= 2048 { "low".to_owned() } else { "high".to_owned() }
             }
         };

@@ -27,6 +27,8 @@ pub(super) fn encode(
         stream: _,
         include_usage: _,
         system: _,
+        // Noted by who calls this.
+        late_system: _,
         messages: _,
         tools: _,
         tool_choice: _,

@@ -31,7 +31,13 @@ pub(super) fn config(request: &Request, upstream: &Upstream<'_>, ledger: &mut Le
     let mut out = Map::new();
     let Some(reasoning) = &request.reasoning else { return out };
     let facts = upstream.facts.reasoning.as_ref();
-    let mut scribe = Scribe { facts, field: request.reasoning_field(), ledger, out: &mut out };
+    let mut scribe = Scribe {
+        facts,
+        field: request.reasoning_field(),
+        amount: request.effort_field(),
+        ledger,
+        out: &mut out,
+    };
     match style(upstream) {
         Some(ReasoningStyle::Never) => scribe.never(reasoning),
         Some(ReasoningStyle::Always) => scribe.always(reasoning),
@@ -45,6 +51,8 @@ pub(super) fn config(request: &Request, upstream: &Upstream<'_>, ledger: &mut Le
 struct Scribe<'a> {
     facts: Option<&'a catalogue::Reasoning>,
     field: Field,
+    /// The field that says how much.
+    amount: Field,
     ledger: &'a mut Ledger,
     out: &'a mut Map<String, Value>,
 }
@@ -92,7 +100,7 @@ impl Scribe<'_> {
             Reasoning::Budget(tokens) => {
                 let fit = self.fit(*tokens);
                 if fit != *tokens {
-                    self.ledger.note(Field::ReasoningBudget, Fate::Clamped);
+                    self.ledger.note(self.amount, Fate::Clamped);
                 }
                 self.set_budget(fit);
             }
@@ -129,7 +137,7 @@ impl Scribe<'_> {
                 self.set_level(level);
             }
             Reasoning::Budget(tokens) => {
-                self.ledger.note(Field::ReasoningBudget, Fate::Emulated);
+                self.ledger.note(self.amount, Fate::Emulated);
                 let level = self.nearest(effort_of(*tokens));
                 self.set_level(level);
             }

@@ -103,9 +103,11 @@ impl Blocks<'_> {
             ReasoningBlock::Redacted { data } if self.may_go(data) => {
                 Some(json!({"type": "redacted_thinking", "data": data.value}))
             }
-            ReasoningBlock::Thinking { text, signature: None }
-                if self.issuer.is_none() && self.is_same_format =>
-            {
+            // What the model thought stays with the turn; only who signed it does not.
+            ReasoningBlock::Thinking { text, signature } if self.takes_unsigned() && !text.is_empty() => {
+                if signature.is_some() {
+                    self.ledger.note(Field::ReasoningSignature, Fate::Dropped);
+                }
                 Some(json!({"type": "thinking", "thinking": text, "signature": ""}))
             }
             ReasoningBlock::Thinking { signature: None, .. } => {
@@ -119,8 +121,14 @@ impl Blocks<'_> {
         }
     }
 
+    /// Servers of models that sign nothing, some of which want the thinking of a tool loop back. OpenRouter hands
+    /// blocks on to who signed them.
+    fn takes_unsigned(&self) -> bool {
+        self.is_same_format && !matches!(self.issuer, Some(Issuer::Anthropic | Issuer::OpenRouter))
+    }
+
     fn may_go(&self, signature: &Signature) -> bool {
-        may_go(signature, self.issuer, self.is_same_format)
+        may_go(signature, self.issuer)
     }
 
     /// `None` for an empty text, which is a 400; nothing is lost with it.

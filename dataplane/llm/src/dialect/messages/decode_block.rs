@@ -56,7 +56,10 @@ pub(super) fn block(mut fields: Fields) -> Decoded<Part> {
             let data = fields.required_string("data")?;
             match carrier::untag(&data, Issuer::Anthropic) {
                 Some(data) => PartBody::Reasoning(ReasoningBlock::Redacted { data }),
-                None => return Ok(opaque(kind, fields)),
+                // Signed by nobody known: it goes to nobody.
+                None => {
+                    PartBody::Reasoning(ReasoningBlock::Thinking { text: String::new(), signature: None })
+                }
             }
         }
         _ => return Ok(opaque(kind, fields)),

@@ -83,9 +83,9 @@ fn message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
 fn system_message(mut fields: Fields, request: &mut Request) -> Decoded<()> {
     let path = fields.path("content");
     let whole = fields.take("content");
-    let mut parts = content(whole.clone(), &path)?;
+    let parts = content(whole.clone(), &path)?;
     if parts.iter().all(|part| matches!(part.body, PartBody::Text(_))) {
-        request.system.append(&mut parts);
+        request.instruct(parts);
         return Ok(());
     }
     let value = json!({"role": "system", "content": whole});

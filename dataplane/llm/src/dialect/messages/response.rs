@@ -77,8 +77,8 @@ fn sign(body: &mut PartBody, issuer: Option<Issuer>) {
         PartBody::Reasoning(ReasoningBlock::Redacted { data }) => match signed_by(data.clone(), issuer) {
             Some(signature) => *data = signature,
             None => {
-                let value = json!({"type": "redacted_thinking", "data": data.value});
-                *body = PartBody::Opaque { format: Format::Messages, value };
+                let nothing = ReasoningBlock::Thinking { text: String::new(), signature: None };
+                *body = PartBody::Reasoning(nothing);
             }
         },
         _ => {}

@@ -163,7 +163,7 @@ fn message(mut fields: Fields, calls: &mut Calls, request: &mut Request) -> Deco
     }
     let role = match role.as_str() {
         "system" | "developer" => {
-            request.system.append(&mut parts);
+            request.instruct(parts);
             return Ok(());
         }
         "user" => Role::User,

@@ -31,6 +31,8 @@ pub(super) fn encode(
         // Usage is in every answer.
         include_usage: _,
         system: _,
+        // Noted by who calls this.
+        late_system: _,
         messages: _,
         tools: _,
         tool_choice: _,
@@ -288,11 +290,11 @@ impl Encoder<'_> {
                 self.set("think", true);
             }
             (Reasoning::Budget(budget), _) if has_levels => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 self.set("think", level_of_budget(*budget));
             }
             (Reasoning::Budget(_), _) => {
-                self.note(Field::ReasoningBudget, Fate::Dropped);
+                self.note(self.request.effort_field(), Fate::Dropped);
                 self.set("think", true);
             }
         }

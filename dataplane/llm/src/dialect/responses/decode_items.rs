@@ -81,7 +81,12 @@ impl Turns<'_> {
         let mut parts = content(fields.take("content"), &path)?;
         let rest = rest_of_item(fields);
         match role.as_str() {
-            "system" | "developer" => self.request.system.append(&mut parts),
+            "system" | "developer" => {
+                if let Some(first) = parts.first_mut() {
+                    first.extra.extend(rest);
+                }
+                self.request.instruct(parts);
+            }
             "user" => {
                 self.request.messages.push(Message { extra: rest, ..Message::new(Role::User, parts) });
             }

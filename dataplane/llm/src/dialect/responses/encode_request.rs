@@ -29,6 +29,8 @@ pub(super) fn encode(
         // Usage is a part of every stream's last event.
         include_usage: _,
         system,
+        // Noted by who calls this.
+        late_system: _,
         messages,
         tools,
         tool_choice,
@@ -164,7 +166,8 @@ impl Encoder<'_> {
             if part.cache_control.is_some() {
                 self.note(Field::CacheControl, Fate::Dropped);
             }
-            openai_shared::join_part(&mut Map::new(), &part.extra, self.origin, self.ledger);
+            // Instructions are one text.
+            extras::note_dropped(&part.extra, self.ledger);
         }
         let instructions = texts.join("\n\n");
         let mut items = Items::new(self.upstream, request, thinks, self.ledger);

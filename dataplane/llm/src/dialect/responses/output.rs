@@ -67,7 +67,6 @@ pub(super) fn knows_tier(word: &str) -> bool {
 /// How far an answer is.
 #[derive(Default)]
 pub(super) struct State<'a> {
-    /// Null where the provider did not say how the answer ended.
     pub status: Option<&'a str>,
     pub incomplete: Option<&'a str>,
     pub error: Option<Value>,
@@ -79,8 +78,8 @@ impl<'a> State<'a> {
 
     pub fn of(finish: Option<&'a FinishReason>) -> Self {
         let (status, incomplete) = match finish {
-            None => (None, None),
-            Some(FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls) => {
+            // The provider ended the answer without a word on why: what is told here is that it ended.
+            None | Some(FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls) => {
                 (Some("completed"), None)
             }
             Some(FinishReason::Length) => (Some("incomplete"), Some("max_output_tokens")),

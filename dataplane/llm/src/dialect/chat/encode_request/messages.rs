@@ -10,8 +10,6 @@ use crate::field::Field;
 use crate::ledger::Fate;
 use crate::message::{Message, Part, PartBody, ReasoningBlock, Role, Signature, ToolCall};
 
-use super::parts::join_texts;
-
 /// What an assistant says between tool results and its user.
 const BETWEEN: &str = "OK";
 
@@ -237,7 +235,10 @@ impl Encoder<'_> {
         }
         let Assistant { content, refusal, thought, details, signature, calls } = parts;
         let mut out = object(json!({"role": "assistant"}));
-        let content = if self.is_same_format() { self.text_or_list(content) } else { join_texts(&content) };
+        let content = match self.is_same_format() {
+            true => self.text_or_list(content),
+            false => self.one_text(content),
+        };
         let has_content =
             content.as_str() != Some("") && content.as_array().is_none_or(|list| !list.is_empty());
         // Only beside calls or a refusal may the content be null.
@@ -262,6 +263,17 @@ impl Encoder<'_> {
         out.into()
     }
 
+    /// Anthropic cuts one text into blocks where citations stand; many servers take only a string. A block that says
+    /// more than its text stays one, where the server takes a list.
+    fn one_text(&mut self, parts: Vec<Value>) -> Value {
+        let says_more = |part: &Value| part.as_object().is_some_and(|part| part.len() > 2);
+        if self.quirks.text_lists && parts.iter().any(says_more) {
+            return parts.into();
+        }
+        self.note_beside_text(&parts);
+        parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<String>().into()
+    }
+
     fn assistant_part(&mut self, part: &Part, extra: &Map<String, Value>, out: &mut Assistant) {
         match &part.body {
             PartBody::Text(text) => {
@@ -271,16 +283,31 @@ impl Encoder<'_> {
                 out.content.push(block.into());
             }
             PartBody::Refusal(text) if self.quirks.refuses_inside.contains(&"refusal") => {
-                out.content.push(json!({"type": "text", "text": text}));
+                self.note(Field::Refusal, Fate::Emulated);
+                let mut block = object(json!({"type": "text", "text": text}));
+                self.cache_control(part.cache_control.as_ref(), &mut block);
+                self.join_extra(&mut block, &part.extra);
+                out.content.push(block.into());
             }
-            PartBody::Refusal(text) => out.refusal.get_or_insert_default().push_str(text),
+            PartBody::Refusal(text) => {
+                // A member of the message, beside which nothing stands.
+                if part.cache_control.is_some() {
+                    self.note(Field::CacheControl, Fate::Dropped);
+                }
+                extras::note_dropped(&part.extra, self.ledger);
+                out.refusal.get_or_insert_default().push_str(text);
+            }
             PartBody::Reasoning(block) => self.thought(block, extra, out),
             PartBody::ToolCall(call) => {
                 let call = self.tool_call(call, part);
                 out.calls.push(call);
             }
             PartBody::Opaque { format: Format::Chat, value } => match value.get("type") {
-                Some(kind) if kind == "custom" => out.calls.push(value.clone()),
+                Some(kind) if kind == "custom" => {
+                    let mut call = object(value.clone());
+                    self.join_extra(&mut call, &part.extra);
+                    out.calls.push(call.into());
+                }
                 _ => out.content.push(value.clone()),
             },
             // What a server tool did is the provider's own history; the text that came of it stays.

@@ -54,6 +54,8 @@ impl Encoder<'_> {
             // Always asked for: the proxy meters by it, and knows whether the client wants to see it.
             include_usage: _,
             system: _,
+            // Noted by who calls this.
+            late_system: _,
             messages: _,
             tools: _,
             tool_choice: _,

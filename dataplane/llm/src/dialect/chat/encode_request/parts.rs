@@ -12,7 +12,11 @@ use crate::message::{Media, Part, PartBody};
 impl Encoder<'_> {
     pub(super) fn content_part(&mut self, part: &Part) -> Result<Value, Refused> {
         let mut out = match &part.body {
-            PartBody::Text(text) | PartBody::Refusal(text) => object(json!({"type": "text", "text": text})),
+            PartBody::Text(text) => object(json!({"type": "text", "text": text})),
+            PartBody::Refusal(text) => {
+                self.note(Field::Refusal, Fate::Emulated);
+                object(json!({"type": "text", "text": text}))
+            }
             PartBody::Image(media) => self.image(media)?,
             PartBody::Audio(media) => self.sound(media)?,
             PartBody::Video(media) => self.video(media)?,
@@ -53,15 +57,20 @@ impl Encoder<'_> {
                 only.get_mut("text").map(Value::take).unwrap_or_default()
             }
             all if !self.quirks.text_lists && all.iter().all(is_text) => {
-                for (name, value) in all.iter().filter_map(Value::as_object).flatten() {
-                    if !matches!(name.as_str(), "type" | "text") {
-                        extras::note_one(name, value, self.ledger);
-                    }
-                }
+                self.note_beside_text(all);
                 let texts: Vec<&str> = all.iter().filter_map(|part| part.get("text")?.as_str()).collect();
                 texts.join("\n\n").into()
             }
             _ => parts.into(),
+        }
+    }
+
+    /// What is lost of texts that are joined.
+    pub(super) fn note_beside_text(&mut self, parts: &[Value]) {
+        for (name, value) in parts.iter().filter_map(Value::as_object).flatten() {
+            if !matches!(name.as_str(), "type" | "text") {
+                extras::note_one(name, value, self.ledger);
+            }
         }
     }
 
@@ -156,9 +165,4 @@ fn audio_format(media_type: &str) -> &str {
         "wav" | "x-wav" | "wave" | "vnd.wave" => "wav",
         other => other.strip_prefix("x-").unwrap_or(other),
     }
-}
-
-/// Anthropic cuts one text into blocks where citations stand; many servers take only a string.
-pub(super) fn join_texts(parts: &[Value]) -> Value {
-    parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<String>().into()
 }

@@ -153,17 +153,9 @@ impl Encoder<'_> {
         };
         let Some(word) = word else { return self.lose_reasoning() };
         if let Some(fate) = fate.filter(|_| !self.refuses("reasoning_effort")) {
-            self.note(self.field_of(level), fate);
+            self.note(self.request.effort_field(), fate);
         }
         self.set("reasoning_effort", Field::Reasoning, word);
-    }
-
-    fn field_of(&self, level: Level<'_>) -> Field {
-        match level {
-            Level::Off | Level::On => self.request.reasoning_field(),
-            Level::Effort(_) => Field::ReasoningEffort,
-            Level::Budget(_) => Field::ReasoningBudget,
-        }
     }
 
     fn reasoning_object(&mut self, level: Level<'_>) {
@@ -202,7 +194,7 @@ impl Encoder<'_> {
         let most = facts.and_then(|reasoning| reasoning.max_budget).unwrap_or(u64::MAX);
         let fitting = tokens.min(most).max(least);
         if fitting != tokens {
-            self.note(self.field_of(level), Fate::Clamped);
+            self.note(self.request.effort_field(), Fate::Clamped);
         }
         self.set("thinking_budget", Field::ReasoningBudget, fitting);
     }
@@ -238,10 +230,10 @@ impl Encoder<'_> {
             Level::Budget(tokens) => effort_of(tokens),
         };
         let Some(word) = nearest(wanted, self.known_words()).map(str::to_owned) else {
-            return self.note(self.field_of(level), Fate::Clamped);
+            return self.note(self.request.effort_field(), Fate::Clamped);
         };
         match level {
-            Level::Budget(_) => self.note(Field::ReasoningBudget, Fate::Emulated),
+            Level::Budget(_) => self.note(self.request.effort_field(), Fate::Emulated),
             _ if word != wanted => self.note(Field::ReasoningEffort, Fate::Clamped),
             _ => {}
         }

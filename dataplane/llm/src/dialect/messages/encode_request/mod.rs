@@ -63,6 +63,8 @@ impl Encoder<'_> {
             // A stream of this format always tells it.
             include_usage: _,
             system: _,
+            // Noted by who calls this.
+            late_system: _,
             messages: _,
             tools: _,
             tool_choice: _,
@@ -148,11 +150,7 @@ impl Encoder<'_> {
     }
 }
 
-/// Does a signature go to this provider? To its issuer; to a server without a name for its own, what a client of this
-/// format holds without any other name.
-pub(super) fn may_go(signature: &Signature, to: Option<Issuer>, is_same_format: bool) -> bool {
-    match to {
-        Some(issuer) => signature.issuer == issuer,
-        None => is_same_format && signature.issuer == Issuer::Anthropic,
-    }
+/// A signature goes to its issuer, and to nobody else.
+pub(super) fn may_go(signature: &Signature, to: Option<Issuer>) -> bool {
+    to == Some(signature.issuer)
 }

@@ -46,7 +46,7 @@ impl Encoder<'_> {
             (Reasoning::On, _) => self.adaptive(None),
             (Reasoning::Effort(effort), _) => self.adaptive(Some(effort)),
             (Reasoning::Budget(budget), _) => {
-                self.note(Field::ReasoningBudget, Fate::Emulated);
+                self.note(self.request.effort_field(), Fate::Emulated);
                 self.adaptive(Some(effort_of(*budget)));
             }
             (Reasoning::Adaptive(effort), _) => self.adaptive(effort.as_deref()),
@@ -78,14 +78,14 @@ impl Encoder<'_> {
     /// With a budget, a turn of tool calls that goes on must begin with the thinking that led to it. Most chat
     /// clients do not send it back.
     fn tool_loop_is_signed(&self) -> bool {
-        let (issuer, same) = (self.upstream.issuer(), self.is_same_format());
+        let issuer = self.upstream.issuer();
         let is_result = |part: &Part| matches!(part.body, PartBody::ToolResult { .. });
         let is_call = |part: &Part| matches!(part.body, PartBody::ToolCall(_));
         let is_signed = |part: &Part| match &part.body {
             PartBody::Reasoning(ReasoningBlock::Thinking { signature: Some(signature), .. }) => {
-                may_go(signature, issuer, same)
+                may_go(signature, issuer)
             }
-            PartBody::Reasoning(ReasoningBlock::Redacted { data }) => may_go(data, issuer, same),
+            PartBody::Reasoning(ReasoningBlock::Redacted { data }) => may_go(data, issuer),
             _ => false,
         };
         let mut back = self.request.messages.iter().rev();
@@ -106,9 +106,9 @@ impl Encoder<'_> {
         let fitting = if wanted < limit { wanted } else { limit / 2 };
         let budget = fitting.min(self.model.max_budget).clamp(least, limit - 1);
         if budget != wanted {
-            self.note(Field::Reasoning, Fate::Clamped);
+            self.note(self.request.effort_field(), Fate::Clamped);
         } else if let Some(fate) = fate {
-            self.note(Field::Reasoning, fate);
+            self.note(self.request.effort_field(), fate);
         }
         self.thinks = true;
         self.set("thinking", json!({"type": "enabled", "budget_tokens": budget}));

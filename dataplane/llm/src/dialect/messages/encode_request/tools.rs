@@ -1,5 +1,7 @@
 //! Tools, and the choice among them.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::Encoder;
@@ -109,10 +111,11 @@ impl Encoder<'_> {
             return;
         }
         let mut names: Vec<&str> = Vec::new();
+        let mut known: HashSet<&str> = HashSet::new();
         let mut has_results = false;
         for part in self.request.messages.iter().flat_map(|message| &message.parts) {
             match &part.body {
-                PartBody::ToolCall(call) if !names.contains(&call.name.as_str()) => names.push(&call.name),
+                PartBody::ToolCall(call) if known.insert(&call.name) => names.push(&call.name),
                 PartBody::ToolResult { .. } => has_results = true,
                 _ => {}
             }

@@ -13,7 +13,11 @@ impl Items<'_> {
     /// A part of a user's message, or of what a tool gave back.
     pub(super) fn content_part(&mut self, part: &Part) -> Result<Value, Refused> {
         let mut out = match &part.body {
-            PartBody::Text(text) | PartBody::Refusal(text) => json!({"type": "input_text", "text": text}),
+            PartBody::Text(text) => json!({"type": "input_text", "text": text}),
+            PartBody::Refusal(text) => {
+                self.note(Field::Refusal, Fate::Emulated);
+                json!({"type": "input_text", "text": text})
+            }
             PartBody::Image(media) => self.image(media)?,
             PartBody::Document { media, name } => self.document(media, name.as_deref())?,
             PartBody::Audio(media) => self.audio(media)?,

@@ -2,11 +2,13 @@
 
 mod content;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::dialect::call_ids::{Ids, Rule};
-use crate::dialect::openai_shared::{self, read_custom_call};
-use crate::dialect::{Format, Upstream, fields};
+use crate::dialect::openai_shared::{self, beside_custom_call, read_custom_call};
+use crate::dialect::{Format, Upstream, extras, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -27,7 +29,7 @@ pub(super) struct Items<'a> {
     /// Ids of calls as OpenAI takes them.
     calls: Ids,
     /// Ids of calls to custom tools: their results are items of another type.
-    custom: Vec<String>,
+    custom: HashSet<String>,
 }
 
 impl<'a> Items<'a> {
@@ -45,7 +47,7 @@ impl<'a> Items<'a> {
             thinks,
             ledger,
             calls: Ids::new(Rule::AtMost(ids::LONGEST_CALL_ID), request),
-            custom: Vec::new(),
+            custom: HashSet::new(),
         }
     }
 
@@ -134,7 +136,7 @@ impl<'a> Items<'a> {
             }
         }
         let output = if output.is_empty() { "".into() } else { single_text(output, "input_text") };
-        let is_custom = self.custom.iter().any(|custom| custom == id);
+        let is_custom = self.custom.contains(id);
         let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
         let call_id = self.call_id(id);
         let mut item = object(json!({"type": kind, "call_id": call_id, "output": output}));
@@ -163,7 +165,7 @@ impl<'a> Items<'a> {
     /// Items in their order; the texts between them are messages.
     fn assistant(&mut self, parts: &[Part], extra: &Map<String, Value>) -> Result<(), Refused> {
         if !self.is_same_format() {
-            openai_shared::join_part(&mut Map::new(), extra, self.origin, self.ledger);
+            extras::note_dropped(extra, self.ledger);
         }
         let mut spoken = Spoken::default();
         for part in parts {
@@ -196,12 +198,13 @@ impl<'a> Items<'a> {
                 PartBody::Opaque { format: Format::Chat, value } => match read_custom_call(value) {
                     Some((id, name, input)) => {
                         self.close_assistant(&mut spoken);
-                        self.custom.push(id.to_owned());
+                        self.custom.insert(id.to_owned());
                         let call_id = self.call_id(id);
                         let mut item = object(json!({
                             "type": "custom_tool_call", "call_id": call_id, "name": name, "input": input,
                         }));
                         self.join_extra(&mut item, &part.extra);
+                        extras::note_dropped(&beside_custom_call(value), self.ledger);
                         self.out.push(item.into());
                     }
                     None => self.note(Field::Part, Fate::Dropped),
@@ -275,6 +278,9 @@ impl<'a> Items<'a> {
             ReasoningBlock::Thinking { text, signature } => (text.as_str(), signature.as_ref()),
             ReasoningBlock::Redacted { data } => ("", Some(data)),
         };
+        // Without its state, they take an item only by the id under which they stored it; they never show more than a
+        // summary. Others show what the model thought, and read it back.
+        let wants_state = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure | Issuer::Xai));
         let own = signature.filter(|it| Some(it.issuer) == issuer && self.thinks != Some(false));
         if let Some((id, encrypted)) = own.and_then(|it| state::split(&it.value)) {
             self.holds_state = true;
@@ -282,12 +288,15 @@ impl<'a> Items<'a> {
             if let Some(id) = id {
                 item.insert("id".into(), id.into());
             }
-            item.insert("summary".into(), summary(text));
+            if wants_state || text.is_empty() {
+                item.insert("summary".into(), summary(text));
+            } else {
+                item.insert("summary".into(), json!([]));
+                item.insert("content".into(), thought(text));
+            }
             item.insert("encrypted_content".into(), encrypted.into());
             return self.out.push(item.into());
         }
-        // Without its state, they take an item only by the id under which they stored it.
-        let wants_state = matches!(issuer, Some(Issuer::OpenAI | Issuer::Azure | Issuer::Xai));
         let id = part.extra.get("id").and_then(Value::as_str).filter(|_| self.is_same_format());
         let stored = id.filter(|id| signature.is_none() && !ids::is_made(id));
         let takes_text =
@@ -297,7 +306,7 @@ impl<'a> Items<'a> {
                 self.note(Field::ReasoningSignature, Fate::Dropped);
             }
             let id = id.map_or_else(|| format!("{}{}", ids::MADE_REASONING, self.out.len()), str::to_owned);
-            let content = json!([{"type": "reasoning_text", "text": text}]);
+            let content = thought(text);
             self.out.push(json!({"type": "reasoning", "id": id, "summary": [], "content": content}));
         } else if let (true, Some(id)) = (wants_state, stored) {
             self.out.push(json!({"type": "reasoning", "id": id, "summary": summary(text)}));
@@ -326,6 +335,10 @@ struct Spoken {
 
 fn summary(text: &str) -> Value {
     if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) }
+}
+
+fn thought(text: &str) -> Value {
+    json!([{"type": "reasoning_text", "text": text}])
 }
 
 /// Parts of a message's content have types of their own.
