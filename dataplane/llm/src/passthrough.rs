@@ -219,11 +219,7 @@ mod tests {
                 r#"{"model":"m","messages":[{"role":"assistant","reasoning_content":"x"}]}"#,
             ),
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
-            (
-                "Bedrock",
-                "amazon.nova-lite-v1:0",
-                r#"{"model":"m","messages":[{"content":[{"text":"x"}]}]}"#,
-            ),
+            ("Bedrock", "amazon.nova-lite-v1:0", r#"{"model":"m","messages":[{"content":[{"text":"x"}]}]}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
         ] {

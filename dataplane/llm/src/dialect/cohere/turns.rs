@@ -61,6 +61,14 @@ impl Turns<'_> {
         out.into()
     }
 
+    /// A refusal is text here.
+    fn text(&mut self, text: &str, part: &Part) -> Value {
+        if matches!(part.body, PartBody::Refusal(_)) {
+            self.note(Field::Refusal, Fate::Emulated);
+        }
+        self.complete(json!({"type": "text", "text": text}), part)
+    }
+
     /// The instructions, as the content of a message.
     pub fn system(&mut self, parts: &[Part]) -> Vec<Value> {
         let mut out = Vec::new();
@@ -127,7 +135,7 @@ impl Turns<'_> {
                 if text.trim().is_empty() && !self.is_same_format {
                     return Ok(None);
                 }
-                json!({"type": "text", "text": text})
+                return Ok(Some(self.text(text, part)));
             }
             PartBody::Image(media) => self.image(media)?,
             PartBody::Document { media, name } => {
@@ -211,7 +219,7 @@ impl Turns<'_> {
         for part in parts {
             match &part.body {
                 PartBody::Text(text) | PartBody::Refusal(text) => {
-                    content.push(self.complete(json!({"type": "text", "text": text}), part));
+                    content.push(self.text(text, part));
                 }
                 PartBody::Image(media) => {
                     self.note(Field::ResultPart, Fate::Emulated);
@@ -252,7 +260,7 @@ impl Turns<'_> {
             match &part.body {
                 PartBody::Text(text) | PartBody::Refusal(text) => {
                     if !text.is_empty() || self.is_same_format {
-                        content.push(self.complete(json!({"type": "text", "text": text}), part));
+                        content.push(self.text(text, part));
                     }
                 }
                 PartBody::Reasoning(block) => {

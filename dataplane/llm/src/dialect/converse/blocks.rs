@@ -104,8 +104,16 @@ impl Blocks<'_> {
                 return;
             }
         }
+        self.note_refusal(part);
         out.push(json!({"text": text}));
         out.extend(self.cache_point(part.cache_control.as_ref()));
+    }
+
+    /// A refusal is text here.
+    fn note_refusal(&mut self, part: &Part) {
+        if matches!(part.body, PartBody::Refusal(_)) {
+            self.note(Field::Refusal, Fate::Emulated);
+        }
     }
 
     /// Adds what stands beside a block's own members, and the cache point behind it.
@@ -264,6 +272,7 @@ impl Blocks<'_> {
         match &part.body {
             PartBody::Text(text) | PartBody::Refusal(text) => {
                 if self.is_same_format() || !text.trim().is_empty() {
+                    self.note_refusal(part);
                     content.push(json!({"text": text}));
                 }
                 if !self.is_same_format() {

@@ -146,7 +146,10 @@ impl<'a> Contents<'a> {
             PartBody::Text(text) | PartBody::Refusal(text) if text.is_empty() && !self.is_same_format => {
                 return Ok(None);
             }
-            PartBody::Text(text) | PartBody::Refusal(text) => json!({"text": text}),
+            PartBody::Text(text) | PartBody::Refusal(text) => {
+                self.note_refusal(part);
+                json!({"text": text})
+            }
             PartBody::Image(media) => self.media(media, Kind::Image, None, own_type)?,
             PartBody::Audio(media) => self.media(media, Kind::Audio, None, own_type)?,
             PartBody::Video(media) => self.media(media, Kind::Video, None, own_type)?,
@@ -168,6 +171,13 @@ impl<'a> Contents<'a> {
             }
         };
         Ok(Some(self.complete(written, part)))
+    }
+
+    /// A refusal is text here.
+    pub(super) fn note_refusal(&mut self, part: &Part) {
+        if matches!(part.body, PartBody::Refusal(_)) {
+            self.note(Field::Refusal, Fate::Emulated);
+        }
     }
 
     pub(super) fn refuse(&self, message: String) -> Refused {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle};
 use crate::dialect::annotate::annotate;
-use crate::dialect::{Format, Upstream, extras, fields, instructions};
+use crate::dialect::{Format, Upstream, extras, fields, instructions, nothing};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -149,6 +149,10 @@ impl Encoder<'_> {
         turns.system(&self.request.system, self.instruction.take(), &mut out);
         for message in &self.request.messages {
             turns.message(message, &mut out)?;
+        }
+        if out.is_empty() && !self.is_same_format {
+            // It would load the model and say nothing.
+            return Err(nothing::to_answer(self.request));
         }
         self.set("messages", out);
         Ok(())

@@ -85,6 +85,10 @@ impl<'a> Turns<'a> {
 
     /// What stands beside a part. There are no parts here to join.
     fn beside(&mut self, part: &Part) {
+        if matches!(&part.body, PartBody::Refusal(text) if !text.is_empty()) {
+            // It is text here.
+            self.note(Field::Refusal, Fate::Emulated);
+        }
         if part.cache_control.is_some() {
             self.note(Field::CacheControl, Fate::Dropped);
         }
@@ -130,13 +134,15 @@ impl<'a> Turns<'a> {
             }
             self.beside(part);
             let mut result = object(json!({"role": "tool", "content": self.result(parts, &mut content)?}));
-            match self.names.get(id.as_str()) {
+            match self.names.get(id.as_str()).filter(|name| !name.is_empty()) {
                 Some(name) => drop(result.insert("tool_name".into(), (*name).into())),
                 // Which call it answers is told by its place alone.
                 None => self.note(Field::CallId, Fate::Dropped),
             }
             // Newer servers tell results of parallel calls apart by it; older ones ignore it.
-            result.insert("tool_call_id".into(), id.as_str().into());
+            if !id.is_empty() {
+                result.insert("tool_call_id".into(), id.as_str().into());
+            }
             if let Some(extra) = extra.take() {
                 self.join_extra(&mut result, extra);
             }
@@ -310,6 +316,9 @@ impl<'a> Turns<'a> {
         });
         // The id is for newer servers; older ones ignore it.
         let mut out = object(json!({"id": id, "function": {"name": name, "arguments": arguments}}));
+        if id.is_empty() {
+            out.shift_remove("id");
+        }
         self.join_extra(&mut out, &part.extra);
         out.into()
     }
