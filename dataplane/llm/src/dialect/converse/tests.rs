@@ -142,6 +142,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write: has_writes.then_some(written),
             cache_write_1h: has_writes.then_some(written / 2),
             reasoning: None,
+            billed: None,
         },
     )
 }
