@@ -169,6 +169,9 @@ field on its way to a model of that provider type, found out by sending it:\n
 - **refused**: it cannot be left out without changing what the request means, so that the target is passed over.\n
 All but `mapped` are named in the header `x-penstock-translation` and counted in `penstock_translation_total`. A route
 with `parameterPolicy: Strict` passes over a target that would drop a field, and answers 400 when none is left.\n
+Mistral refuses a conversation that ends with the assistant, unless its last message is to be continued, and a user behind
+a tool's result. It gets `prefix` and an \"OK\" of the assistant's there, disclosed as `messages=emulated`; its answer then
+begins with the message that it continues, other than Claude's, which begins behind it.\n
 ";
 
 /// Compares a generated page with the committed one.

@@ -21,6 +21,7 @@ mod nothing;
 mod ollama;
 mod openai_shared;
 pub(crate) mod responses;
+mod thoughts;
 mod tool_names;
 mod wait;
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::ReasoningStyle;
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -91,11 +91,7 @@ impl<'a> Contents<'a> {
     }
 
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
-        if self.is_same_format {
-            fields::add_missing(target, extra);
-        } else {
-            extras::note_dropped(extra, self.ledger);
-        }
+        extras::join(target, extra, self.is_same_format, self.ledger);
     }
 
     /// Adds what stands beside a part's own members.

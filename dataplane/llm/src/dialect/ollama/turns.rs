@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{extras, fields, media};
+use crate::dialect::fields::{self, object};
+use crate::dialect::{extras, media, thoughts};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Media, Message, Part, PartBody, ReasoningBlock, Role, ToolCall};
+use crate::message::{Media, Message, Part, PartBody, Role, ToolCall};
 
 use super::{arguments, unreadable_arguments};
 
@@ -76,11 +77,7 @@ impl<'a> Turns<'a> {
     }
 
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
-        if self.is_same_format {
-            fields::add_missing(target, extra);
-        } else {
-            extras::note_dropped(extra, self.ledger);
-        }
+        extras::join(target, extra, self.is_same_format, self.ledger);
     }
 
     /// What stands beside a part. There are no parts here to join.
@@ -268,7 +265,7 @@ impl<'a> Turns<'a> {
                     self.beside(part);
                 }
                 PartBody::Reasoning(block) => {
-                    if let Some(text) = self.thought(block) {
+                    if let Some(text) = thoughts::unsigned(block, self.ledger) {
                         thinking.add(text, PARAGRAPH);
                     }
                     self.beside(part);
@@ -322,31 +319,8 @@ impl<'a> Turns<'a> {
         self.join_extra(&mut out, &part.extra);
         out.into()
     }
-
-    /// The text of a block. Models behind Ollama sign nothing: a signature is another issuer's, and stays here.
-    fn thought<'p>(&mut self, block: &'p ReasoningBlock) -> Option<&'p str> {
-        match block {
-            ReasoningBlock::Thinking { text, signature } => {
-                if signature.is_some() {
-                    self.note(Field::ReasoningSignature, Fate::Dropped);
-                }
-                Some(text.as_str()).filter(|text| !text.is_empty())
-            }
-            ReasoningBlock::Redacted { .. } => {
-                self.note(Field::ReasoningHistory, Fate::Dropped);
-                None
-            }
-        }
-    }
 }
 
 fn refuse(message: impl Into<String>) -> Refused {
     Refused { field: "messages[].content[].type".into(), message: message.into() }
-}
-
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }
