@@ -303,6 +303,17 @@ pub struct Usage {
     /// All generated tokens, reasoning included.
     pub output: Option<u64>,
     pub reasoning: Option<u64>,
+    /// What is charged for, where the provider counts that apart from what the model read and wrote.
+    pub billed: Option<Billed>,
+}
+
+/// Tokens that a provider charges for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Billed {
+    /// Of the prompt, cached or not.
+    pub input: u64,
+    /// Generated, reasoning included.
+    pub output: u64,
 }
 
 impl Usage {
@@ -315,6 +326,7 @@ impl Usage {
         pick(&mut self.cache_write_1h, later.cache_write_1h);
         pick(&mut self.output, later.output);
         pick(&mut self.reasoning, later.reasoning);
+        self.billed = later.billed.or(self.billed);
     }
 
     /// OpenAI's `prompt_tokens`: the whole prompt, cached or not.

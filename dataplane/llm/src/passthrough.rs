@@ -57,7 +57,9 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
                 && (quirks.call_ids || !has_calls(text))
                 && (quirks.labels || !envelope.members(body).any(|name| name == "labels"))
         }
-        _ => true,
+        // What was thought may be signed by nobody, which Claude refuses, or by another than who reads it.
+        Format::Converse => !text.contains("\"reasoningContent\""),
+        Format::Cohere | Format::Ollama => true,
     }
 }
 
@@ -231,6 +233,7 @@ mod tests {
                 r#"{"model":"m","messages":[{"role":"assistant","reasoning_content":"x"}]}"#,
             ),
             ("Anthropic", "claude-opus-4-1", r#"{"model":"m","messages":[],"signature":"abc"}"#),
+            ("Bedrock", "amazon.nova-lite-v1:0", r#"{"model":"m","messages":[{"content":[{"text":"x"}]}]}"#),
             ("Groq", "llama-3.3-70b-versatile", r#"{"model":"m","messages":[],"seed":7,"stream":true}"#),
             ("Mistral", "mistral-large-latest", r#"{"model":"m","messages":[],"top_p":0.5}"#),
             ("DeepSeek", "deepseek-chat", r#"{"model":"m","messages":[],"thinking":{"type":"enabled"}}"#),
@@ -297,6 +300,11 @@ mod tests {
                 r#"{"model":"m","contents":[{"parts":[{"thoughtSignature":"cGVuc3RvY2s6dmVydGV4Onh4"}]}]}"#,
             ),
             ("Gemini", "gemini-2.5-pro", r#"{"model":"m","contents":[],"labels":{"a":"b"}}"#),
+            (
+                "Bedrock",
+                "anthropic.claude-sonnet-4-5-20250929-v1:0",
+                r#"{"model":"m","messages":[{"content":[{"reasoningContent":{"reasoningText":{"text":"x"}}}]}]}"#,
+            ),
             (
                 "VertexAI",
                 "gemini-2.5-pro",

@@ -130,6 +130,7 @@ impl Answer {
             cache_write_1h: None,
             output: Some(self.output),
             reasoning: (self.reasoning > 0).then_some(self.reasoning),
+            billed: None,
         }));
         self.events.push(Event::Finish(finish));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::dialect::{Format, Upstream};
+use crate::dialect::{Format, Upstream, check_tool_names};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -21,6 +21,7 @@ pub fn encode_request(
     if let Some(origin) = request.origin.filter(|origin| *origin != format) {
         origin.dialect().leave(request, format, ledger)?;
     }
+    check_tool_names(request, format, upstream)?;
     note_moves(request, format, ledger);
     let body = format.dialect().encode_request(request, upstream, ledger)?;
     let options = request.provider_options.get(&upstream.provider.key());

@@ -137,7 +137,9 @@ fn answers() {
                 let mut ledger = Ledger::new(Format::Chat);
                 embed::note_answer(&response, &mut ledger);
                 let client = String::from_utf8(encode_response(&response, &request, &reply())).unwrap();
-                writeln!(out, "{response:?}\n\n--- to the client, ledger: {ledger}\n{client}").unwrap();
+                // What is billed apart from usage is shown where it is told.
+                let shown = format!("{response:?}").replace(", billed: None", "");
+                writeln!(out, "{shown}\n\n--- to the client, ledger: {ledger}\n{client}").unwrap();
             }
             Ok(Err(error)) => writeln!(out, "error: {error:#?}").unwrap(),
             Err(broken) => writeln!(out, "broken: {broken}").unwrap(),

@@ -171,6 +171,9 @@ What is emulated, clamped or dropped is named in the header `x-penstock-translat
 `penstock_translation_total`; of a streamed answer, what it loses itself is in the counter alone. A refusal is counted in
 `penstock_targets_skipped_total` and explained in the 400. A route with `parameterPolicy: Strict` passes over a target
 that would drop a field, and answers 400 when none is left.\n
+Mistral refuses a conversation that ends with the assistant, unless its last message is to be continued, and a user behind
+a tool's result. It gets `prefix` and an \"OK\" of the assistant's there, disclosed as `messages=emulated`; its answer then
+begins with the message that it continues, other than Claude's, which begins behind it.\n
 ";
 
 /// Compares a generated page with the committed one.

@@ -289,6 +289,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write_1h: None,
             output: Some(output + 50),
             reasoning,
+            billed: None,
         },
     )
 }

@@ -7,7 +7,7 @@ use penstock_config as config;
 use penstock_crds::status::reason;
 use penstock_crds::{self as crds, ProviderPool, ProviderPoolSpec};
 use penstock_llm::catalogue::Overrides;
-use penstock_llm::{Format, provider};
+use penstock_llm::provider;
 
 use super::wallet::Wallet;
 use super::world::namespace_of;
@@ -204,19 +204,52 @@ fn compile_endpoint(
         return None;
     };
     let site = provider::Site { endpoint: &url, region, project, api_version: spec.api_version.as_deref() };
-    let is_usable = |format: &Format| {
-        known
-            .url(&site, "model", *format, provider::Call::Generate { stream: false })
-            .is_none_or(|url| url.parse::<http::Uri>().is_ok())
-    };
-    if is_base_url(&url) && known.formats("model").iter().all(is_usable) {
-        return Some(url);
+    let is_usable = |model: &str| urls(known, &site, model).all(|url| url.parse::<http::Uri>().is_ok());
+    if !is_base_url(&url) || !is_usable("model") {
+        problems.invalid(
+            at(),
+            format_args!("`{url}` is not a URL with a host; write for example http://vllm:8000/v1"),
+        );
+        return None;
     }
-    problems.invalid(
-        at(),
-        format_args!("`{url}` is not a URL with a host; write for example http://vllm:8000/v1"),
-    );
-    None
+    let mut is_sound = true;
+    for (i, model) in spec.models.iter().flatten().enumerate() {
+        let (member, name) = match &model.upstream {
+            Some(upstream) => ("upstream", upstream),
+            None => ("name", &model.name),
+        };
+        if !has_url(known, name) || !is_usable(name) {
+            is_sound = false;
+            problems.invalid(
+                format!("{path}.models[{i}].{member}"),
+                format_args!(
+                    "`{name}` cannot stand in a URL of this provider type; write the provider's own id of the model"
+                ),
+            );
+        }
+    }
+    is_sound.then_some(url)
+}
+
+/// Every URL that a proxy may make for a model.
+fn urls<'a>(
+    known: &'a dyn provider::Provider,
+    site: &'a provider::Site<'a>,
+    model: &'a str,
+) -> impl Iterator<Item = String> + use<'a> {
+    use provider::Call;
+    const CALLS: [Call; 4] =
+        [Call::Generate { stream: false }, Call::Generate { stream: true }, Call::Embed, Call::CountTokens];
+    let formats = known.formats(model).iter();
+    formats.flat_map(move |format| {
+        CALLS.into_iter().filter_map(move |call| known.url(site, model, *format, call))
+    })
+}
+
+/// Some providers name the model in the path of their URLs, where `..` would be another path.
+fn has_url(known: &dyn provider::Provider, model: &str) -> bool {
+    let site = provider::Site { endpoint: "http://host", ..provider::Site::default() };
+    known.formats(model).is_empty() || urls(known, &site, model).next().is_some()
 }
 
 /// A proxy that meets a URL it cannot use would refuse the whole snapshot, so the schema's pattern is not enough.
@@ -285,7 +318,7 @@ pub(super) fn upstream_of(spec: &crds::Provider, model: &str, catalogue: &Overri
         None => {
             let known = provider::by_name(&type_name(spec.r#type))?;
             let serves = known.serves(model) || catalogue.serves(&known.key(), model);
-            serves.then(|| model.to_owned())
+            (serves && has_url(known, model)).then(|| model.to_owned())
         }
     }
 }

@@ -196,7 +196,13 @@ fn what_no_proxy_could_run_is_invalid_and_holds_no_name() {
     let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
     assert_eq!(
         paths,
-        ["spec.health.cooldown", "spec.providers[0].endpoint", "spec.providers[1].simulated.latency"]
+        [
+            "spec.health.cooldown",
+            "spec.providers[0].endpoint",
+            "spec.providers[1].simulated.latency",
+            "spec.providers[2].models[1].upstream",
+            "spec.providers[2].models[2].name",
+        ]
     );
     assert!(problems.iter().all(|p| p.reason == reason::INVALID));
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::{AboveTokens, Price, PriceList, Prices};
 use crate::Usage;
+use crate::message::Billed;
 
 /// Money by class of token, in picodollars (millionths of a millionth of a US dollar).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,8 +52,19 @@ impl fmt::Display for Cost {
 ///   reading has no price of its own, because caches make reading cheaper, never dearer; [`Cost::is_upper_bound`] tells.
 ///   Writing may be dearer than input, so nothing stands in for it;
 /// - the service tier is one whose prices are not known.
+///
+/// What the provider says that it charges for counts, where it says so apart, at the prices of plain input and output.
 pub fn cost(list: &PriceList, usage: &Usage, service_tier: Option<&str>) -> Option<Cost> {
     let prices = in_force(list, usage.prompt()?, service_tier)?;
+    if let Some(Billed { input, output }) = usage.billed {
+        let reasoning = usage.reasoning.unwrap_or(0).min(output);
+        return Some(Cost {
+            input: money(input, prices.input)?,
+            output: money(output - reasoning, prices.output)?,
+            reasoning: money(reasoning, prices.reasoning.or(prices.output))?,
+            ..Cost::default()
+        });
+    }
     let all_output = usage.output?;
     let reasoning = usage.reasoning.unwrap_or(0).min(all_output);
     let all_writes = usage.cache_write.unwrap_or(0);
@@ -76,7 +88,7 @@ fn money(tokens: u64, price: Option<Price>) -> Option<u128> {
 }
 
 /// Words of providers for their standard tier.
-const STANDARD: [&str; 5] = ["default", "standard", "auto", "on_demand", "standard_only"];
+pub(super) const STANDARD: [&str; 5] = ["default", "standard", "auto", "on_demand", "standard_only"];
 
 /// The prices that count for a request of this tier with a prompt of this many tokens.
 fn in_force<'a>(list: &'a PriceList, prompt: u64, service_tier: Option<&str>) -> Option<&'a Prices> {
@@ -155,6 +167,15 @@ mod tests {
         list.base.reasoning = Some(Price(40_000_000));
         let usage = Usage { reasoning: Some(40), ..usage(0, 100) };
         assert_eq!(cost(&list, &usage, None).unwrap().total(), 60 * 15_000_000 + 40 * 40_000_000);
+    }
+
+    #[test]
+    fn what_is_billed_counts_where_it_is_told() {
+        let billed = Some(Billed { input: 62, output: 30 });
+        let usage = Usage { cache_read: Some(1504), reasoning: Some(10), billed, ..usage(27, 89) };
+        let cost = cost(&list(), &usage, None).unwrap();
+        assert_eq!(cost.total(), 62 * 3_000_000 + 30 * 15_000_000);
+        assert_eq!((cost.cache_read, cost.reasoning, cost.is_upper_bound), (0, 10 * 15_000_000, false));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Facts, Reasoning, line};
+use super::{Facts, Reasoning, cost, line};
 
 /// A checked document: provider key → name of a model, or beginning of names with a `*` behind it → facts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,7 +160,26 @@ fn read(model: &str, value: &Value) -> Result<Facts, BadOverride> {
     {
         return wrong("reasoning", "`minBudget` is above `maxBudget`");
     }
+    let tiers = facts.price.iter().flat_map(|price| &price.tiers);
+    if let Some((i, message)) = tiers.enumerate().find_map(|(i, tier)| Some((i, never(&tier.tier)?))) {
+        return wrong(&format!("price.tiers[{i}].tier"), &message);
+    }
     Ok(facts)
+}
+
+/// Why the prices of this tier would never count, if they would not: answers name their tier in OpenAI's words, and for
+/// the standard one the prices of the model itself count.
+fn never(tier: &str) -> Option<String> {
+    let lower = tier.to_ascii_lowercase();
+    if lower.is_empty() {
+        return Some("name a tier, for example `priority`".into());
+    }
+    if cost::STANDARD.contains(&lower.as_str()) {
+        return Some(format!(
+            "`{tier}` is the standard tier, whose prices stand in `price` itself, beside `tiers`: move them there"
+        ));
+    }
+    (lower != tier).then(|| format!("tiers are written in lower case: `{lower}`"))
 }
 
 #[cfg(test)]
@@ -218,6 +237,9 @@ mod tests {
                 "h": 5,
                 "": {},
                 "i": {"price": {"above": [{"tokens": 2, "prices": {}}, {"tokens": 1, "prices": {}}]}},
+                "j": {"price": {"tiers": [{"tier": "flex"}, {"tier": "default"}]}},
+                "k": {"price": {"tiers": [{"tier": "Priority"}]}},
+                "l": {"price": {"tiers": [{"tier": ""}]}},
             },
         });
         let problems = Overrides::parse(&document).unwrap_err();
@@ -235,13 +257,16 @@ mod tests {
             "openai.h: invalid type: integer `5`",
             "openai.: name a model",
             "openai.i.price: `above` must be in the order",
+            "openai.j.price.tiers[1].tier: `default` is the standard tier",
+            "openai.k.price.tiers[0].tier: tiers are written in lower case: `priority`",
+            "openai.l.price.tiers[0].tier: name a tier",
         ]
         .into_iter()
         .enumerate()
         {
             assert!(problems[at].starts_with(says), "{says}\n{}", problems[at]);
         }
-        assert_eq!(problems.len(), 12);
+        assert_eq!(problems.len(), 15);
         assert!(Overrides::parse(&json!("x")).unwrap_err()[0].to_string().starts_with("document: not a map"));
     }
 }

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::fields::add_missing;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 
@@ -116,6 +117,20 @@ const REASONING: &[(&str, &[&str])] = &[
 pub(crate) fn note_dropped(extra: &Map<String, Value>, ledger: &mut Ledger) {
     for (name, value) in extra {
         note_one(name, value, ledger);
+    }
+}
+
+/// Adds what only the client's format knows to what is written in that format; for another, notes that it is lost.
+pub(super) fn join(
+    target: &mut Map<String, Value>,
+    extra: &Map<String, Value>,
+    is_same_format: bool,
+    ledger: &mut Ledger,
+) {
+    if is_same_format {
+        add_missing(target, extra);
+    } else {
+        note_dropped(extra, ledger);
     }
 }
 

@@ -150,6 +150,14 @@ pub(crate) fn wrong(path: String, want: &str) -> BadRequest {
     BadRequest::new(path, message)
 }
 
+/// The members of what `json!` wrote as an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
 /// Adds members that an encoder did not write itself; objects join member by member.
 pub(super) fn add_missing(target: &mut Map<String, Value>, extra: &Map<String, Value>) {
     for (name, value) in extra {

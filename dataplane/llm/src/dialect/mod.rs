@@ -17,9 +17,12 @@ mod instructions;
 mod json_answer;
 mod media;
 mod messages;
+mod nothing;
 mod ollama;
 mod openai_shared;
 pub(crate) mod responses;
+mod thoughts;
+mod tool_names;
 mod wait;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::extras::note_dropped;
 pub(crate) use self::failure::Report;
 pub(crate) use self::fields::{Fields, wrong};
+pub(crate) use self::tool_names::check as check_tool_names;
 
 use crate::catalogue::Facts;
 use crate::error::{BadRequest, Broken, ClientError, Refused, UpstreamError};

@@ -24,6 +24,11 @@ const BODY: &[&str] = &[
 /// The same for parts of a message's content.
 const PART: &[&str] = &["prompt_cache_breakpoint"];
 
+/// Does a member beside the neutral fields stand in a part of a message's content, and not in the message?
+pub(super) fn is_of_part(name: &str) -> bool {
+    PART.contains(&name)
+}
+
 /// What a client of `from` wrote beside the neutral fields, in two parts: members that a body in format `to` has too, in
 /// its words, and the rest. `tool_choice` among them says more than the neutral choice, and replaces it.
 pub(super) fn carry(
@@ -69,7 +74,7 @@ pub(super) fn join_part(
     let (carried, rest): (Map<_, _>, Map<_, _>) = extra
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))
-        .partition(|(name, _)| is_openai && PART.contains(&name.as_str()));
+        .partition(|(name, _)| is_openai && is_of_part(name));
     super::fields::add_missing(out, &carried);
     extras::note_dropped(&rest, ledger);
 }

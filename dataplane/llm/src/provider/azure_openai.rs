@@ -6,6 +6,7 @@
 //! <https://learn.microsoft.com/en-us/azure/ai-foundry/openai/api-version-lifecycle>
 
 use super::openai::Models;
+use super::path::segment;
 use super::{Auth, Call, Provider, Quirks, Site};
 use crate::Format;
 use crate::embed::{EmbedFormat, EmbedQuirks};
@@ -72,7 +73,7 @@ impl Provider for AzureOpenAI {
                 format!("{base}/openai/responses?api-version={version}")
             }
             version => {
-                let deployment = segment(model);
+                let deployment = segment(model)?;
                 format!("{base}/openai/deployments/{deployment}/{path}?api-version={version}")
             }
         })
@@ -90,16 +91,4 @@ impl Provider for AzureOpenAI {
     fn issuer(&self, _model: &str) -> Option<Issuer> {
         Some(Issuer::Azure)
     }
-}
-
-/// As one segment of a path.
-fn segment(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }

@@ -1,6 +1,6 @@
 //! Amazon Bedrock's runtime API.
 
-use super::{Auth, Call, Provider, Site, join};
+use super::{Auth, Call, Provider, Site, join, path};
 use crate::Format;
 use crate::embed::EmbedFormat;
 use crate::message::Issuer;
@@ -53,7 +53,7 @@ impl Provider for Bedrock {
                 (model, "invoke")
             }
         };
-        Some(join(site.endpoint, &format!("/model/{}/{operation}", escape(model))))
+        Some(join(site.endpoint, &format!("/model/{}/{operation}", path::segment(model)?)))
     }
 
     fn auth(&self) -> Auth {
@@ -125,19 +125,6 @@ fn bare(model: &str) -> Option<&str> {
 
 fn is_arn(model: &str) -> bool {
     model.strip_prefix("arn:aws").is_some_and(|rest| rest.contains(":bedrock:"))
-}
-
-/// One segment of a path: all but RFC 3986's unreserved characters are percent-encoded.
-fn escape(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Google AI Studio, the Gemini Developer API.
 
-use super::{Auth, Call, GeminiQuirks, Provider, Site, join};
+use super::{Auth, Call, GeminiQuirks, Provider, Site, join, path};
 use crate::Format;
 use crate::catalogue::{self, ReasoningStyle};
 use crate::embed::EmbedFormat;
@@ -41,7 +41,7 @@ impl Provider for Gemini {
         let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
         let version = if authority.contains('/') { "" } else { "/v1beta" };
         let collection = if model.contains('/') { "" } else { "models/" };
-        let path = format!("{version}/{collection}{model}:{}", method(call));
+        let path = format!("{version}/{collection}{}:{}", path::resource(model)?, method(call));
         Some(join(base, &path))
     }
 

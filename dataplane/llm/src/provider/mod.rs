@@ -28,6 +28,7 @@ mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
+mod path;
 mod perplexity;
 mod qwen;
 mod sambanova;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::gemini::thinking_by_name;
-use super::{Auth, Call, GeminiQuirks, Provider, Quirks, Site, join};
+use super::{Auth, Call, GeminiQuirks, Provider, Quirks, Site, join, path};
 use crate::catalogue;
 use crate::dialect::{Upstream, gemini};
 use crate::embed::EmbedFormat;
@@ -62,7 +62,7 @@ impl Provider for VertexAI {
             }
             (Family::Claude, Call::Generate { stream }) => {
                 let method = if stream { "streamRawPredict" } else { "rawPredict" };
-                format!("/{}:{method}", resource(model, "anthropic"))
+                format!("/{}:{method}", resource(model, "anthropic")?)
             }
             (Family::Google, call) => {
                 let method = match call {
@@ -72,7 +72,7 @@ impl Provider for VertexAI {
                     Call::Embed => "predict",
                     Call::CountTokens => "countTokens",
                 };
-                format!("/{}:{method}", resource(model, "google"))
+                format!("/{}:{method}", resource(model, "google")?)
             }
         };
         Some(join(&base, &path))
@@ -155,13 +155,11 @@ fn embeds_contents(model: &str) -> bool {
 
 /// A model's name below the location. One that says more than its id (a tuned model's endpoint, a publisher) is
 /// kept.
-fn resource(model: &str, publisher: &str) -> String {
+fn resource(model: &str, publisher: &str) -> Option<String> {
     let own = model.strip_prefix("models/").or_else(|| model.strip_prefix(publisher)?.strip_prefix('/'));
-    match own {
-        Some(id) => format!("publishers/{publisher}/models/{id}"),
-        None if model.contains('/') => model.to_owned(),
-        None => format!("publishers/{publisher}/models/{model}"),
-    }
+    let model = path::resource(own.unwrap_or(model))?;
+    let is_whole = own.is_none() && model.contains('/');
+    Some(if is_whole { model } else { format!("publishers/{publisher}/models/{model}") })
 }
 
 /// The base URL with the project and location in it. `global`, `us` and `eu` have hosts of their own.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::vendor::{Base, Rule, Vendor};
-use super::{Auth, Call, Provider, Quirks, ReasoningControl, Site, join};
+use super::{Auth, Call, Provider, Quirks, ReasoningControl, Site, join, path};
 use crate::dialect::Upstream;
 use crate::{ErrorKind, Format, UpstreamError};
 
@@ -69,7 +69,10 @@ impl Provider for Watsonx {
     /// Whether an answer streams is in the path, not in the body.
     fn url(&self, site: &Site<'_>, model: &str, format: Format, call: Call) -> Option<String> {
         let (Format::Chat, Call::Generate { stream }) = (format, call) else { return None };
-        let deployment = model.strip_prefix(DEPLOYMENT).map(|id| format!("/deployments/{id}"));
+        let deployment = match model.strip_prefix(DEPLOYMENT) {
+            Some(id) => Some(format!("/deployments/{}", path::segment(id)?)),
+            None => None,
+        };
         let path = format!(
             "/ml/v1{}/text/{}?version={}",
             deployment.unwrap_or_default(),

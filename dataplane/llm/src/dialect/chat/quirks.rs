@@ -74,7 +74,8 @@ pub struct Quirks {
     /// Takes `parallel_tool_calls`; models that do not call several tools at once or one as they like.
     pub parallel_switch: bool,
     /// Refuses a user's message right behind tool results, an assistant's message that says nothing, and one at the end
-    /// that is not to be continued (`prefix: true`): Mistral.
+    /// that is not to be continued (`prefix: true`): Mistral. Its answer to the last begins with that message again, and
+    /// goes to the client so: where it ends would have to be known to who reads the answer.
     pub strict_turns: bool,
     /// Takes `name` in messages.
     pub participant_names: bool,

@@ -44,6 +44,7 @@ pub(in crate::dialect) fn read(usage: &Value, issuer: Option<Issuer>) -> Option<
         cache_write_1h: None,
         output,
         reasoning,
+        billed: None,
     };
     usage.is_known().then_some(usage)
 }

@@ -4,13 +4,14 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle, Sampling};
 use crate::dialect::annotate::annotate;
-use crate::dialect::{Format, Upstream, extras, fields, instructions};
+use crate::dialect::fields::object;
+use crate::dialect::{Format, Upstream, extras, fields, instructions, nothing};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Reasoning, Request, ResponseFormat};
 
-use super::turns::{Turns, object, unwrap_single_text};
+use super::turns::{Turns, unwrap_single_text};
 use super::{schema, tools};
 
 /// "A list of up to 5 strings".
@@ -150,6 +151,9 @@ impl Encoder<'_> {
             turns.message(message, &mut out)?;
         }
         let documents = std::mem::take(&mut turns.documents);
+        if out.is_empty() && system.is_empty() && !self.is_same_format {
+            return Err(nothing::to_answer(self.request));
+        }
         if let Some(instruction) = self.instruction.take() {
             system.push(json!({"type": "text", "text": instruction}));
         }

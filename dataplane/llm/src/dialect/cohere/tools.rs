@@ -3,12 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::Facts;
-use crate::dialect::{Format, extras, fields};
+use crate::dialect::fields::{self, object};
+use crate::dialect::{Format, extras};
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Request, Tool, ToolChoice};
-
-use super::turns::object;
 
 /// Adds `tools`, `tool_choice` and `strict_tools` to the body.
 pub(super) fn write(request: &Request, facts: &Facts, out: &mut Map<String, Value>, ledger: &mut Ledger) {

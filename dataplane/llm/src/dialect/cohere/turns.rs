@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{Format, extras, fields, media};
+use crate::dialect::fields::object;
+use crate::dialect::{Format, extras, media, thoughts};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Media, Message, Part, PartBody, ReasoningBlock, Role};
+use crate::message::{Media, Message, Part, PartBody, Role};
 
 use super::citation;
 
@@ -44,11 +45,7 @@ impl Turns<'_> {
 
     /// Adds what only the client's format knows, or notes that it is lost.
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
-        if self.is_same_format {
-            fields::add_missing(target, extra);
-        } else {
-            extras::note_dropped(extra, self.ledger);
-        }
+        extras::join(target, extra, self.is_same_format, self.ledger);
     }
 
     /// Adds what stands beside a part's own members.
@@ -59,6 +56,14 @@ impl Turns<'_> {
         }
         self.join_extra(&mut out, &part.extra);
         out.into()
+    }
+
+    /// A refusal is text here.
+    fn text(&mut self, text: &str, part: &Part) -> Value {
+        if matches!(part.body, PartBody::Refusal(_)) {
+            self.note(Field::Refusal, Fate::Emulated);
+        }
+        self.complete(json!({"type": "text", "text": text}), part)
     }
 
     /// The instructions, as the content of a message.
@@ -127,7 +132,7 @@ impl Turns<'_> {
                 if text.trim().is_empty() && !self.is_same_format {
                     return Ok(None);
                 }
-                json!({"type": "text", "text": text})
+                return Ok(Some(self.text(text, part)));
             }
             PartBody::Image(media) => self.image(media)?,
             PartBody::Document { media, name } => {
@@ -211,7 +216,7 @@ impl Turns<'_> {
         for part in parts {
             match &part.body {
                 PartBody::Text(text) | PartBody::Refusal(text) => {
-                    content.push(self.complete(json!({"type": "text", "text": text}), part));
+                    content.push(self.text(text, part));
                 }
                 PartBody::Image(media) => {
                     self.note(Field::ResultPart, Fate::Emulated);
@@ -252,11 +257,11 @@ impl Turns<'_> {
             match &part.body {
                 PartBody::Text(text) | PartBody::Refusal(text) => {
                     if !text.is_empty() || self.is_same_format {
-                        content.push(self.complete(json!({"type": "text", "text": text}), part));
+                        content.push(self.text(text, part));
                     }
                 }
                 PartBody::Reasoning(block) => {
-                    let Some(text) = self.thought(block) else { continue };
+                    let Some(text) = thoughts::unsigned(block, self.ledger) else { continue };
                     match (has_calls, self.thinks) {
                         // A model without thinking blocks plans its calls in a member of its own; one with them
                         // writes no plan.
@@ -316,22 +321,6 @@ impl Turns<'_> {
         self.join_extra(&mut message, extra);
         out.push(message.into());
     }
-
-    /// The text of a block. Cohere signs nothing: a signature is another issuer's, and stays here.
-    fn thought<'p>(&mut self, block: &'p ReasoningBlock) -> Option<&'p str> {
-        match block {
-            ReasoningBlock::Thinking { text, signature } => {
-                if signature.is_some() {
-                    self.note(Field::ReasoningSignature, Fate::Dropped);
-                }
-                Some(text.as_str()).filter(|text| !text.is_empty())
-            }
-            ReasoningBlock::Redacted { .. } => {
-                self.note(Field::ReasoningHistory, Fate::Dropped);
-                None
-            }
-        }
-    }
 }
 
 /// Something that a user message can consist of when its documents are elsewhere.
@@ -352,13 +341,6 @@ fn document_data(name: Option<&str>, text: &str) -> Value {
 
 pub(super) fn refuse(message: impl Into<String>) -> Refused {
     Refused { field: "messages[].content[].type".into(), message: message.into() }
-}
-
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }
 
 /// One plain text is written as a string.

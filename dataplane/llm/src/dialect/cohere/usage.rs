@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::message::Usage;
+use crate::message::{Billed, Usage};
 
 /// `tokens` is what the model read and wrote, and what its context window holds; `billed_units` leave out the template
-/// around the conversation. The first is what others report too, so it is what we tell; a server that has only the
-/// second is believed. In recorded answers, tokens of images stand beside `input_tokens`, `cached_tokens` are a part of
+/// around the conversation, and can be a thirtieth of it. The first is what others report too, so it is what we tell; the
+/// second is what is paid for, so it is kept beside; a server that has only the second is believed. In recorded answers, tokens of images stand beside `input_tokens`, `cached_tokens` are a part of
 /// them, and `reasoning_tokens` are a part of `output_tokens`.
 pub(super) fn read(usage: &Value) -> Usage {
     let group = |name: &str| usage.get(name).filter(|group| group.is_object());
@@ -17,7 +17,12 @@ pub(super) fn read(usage: &Value) -> Usage {
     let images = group("tokens").and(of_tokens("image_tokens")).unwrap_or(0);
     let prompt = of_tokens("input_tokens").map(|input| input.saturating_add(images));
     let cache_read = cached.map(|cached| prompt.map_or(cached, |prompt| cached.min(prompt)));
+    let billed = group("tokens").and(group("billed_units")).and_then(|units| {
+        let of_units = |name: &str| units.get(name).and_then(count);
+        Some(Billed { input: of_units("input_tokens")?, output: of_units("output_tokens")? })
+    });
     Usage {
+        billed,
         input: prompt.map(|prompt| prompt.saturating_sub(cache_read.unwrap_or(0))),
         cache_read,
         output: of_tokens("output_tokens"),
@@ -32,10 +37,12 @@ fn count(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().and_then(whole))
 }
 
-/// What was billed is not known here.
 pub(super) fn write(usage: &Usage) -> Value {
     let mut tokens = json!({});
     let mut out = json!({});
+    if let (Some(Billed { input, output }), Value::Object(out)) = (usage.billed, &mut out) {
+        out.insert("billed_units".into(), json!({"input_tokens": input, "output_tokens": output}));
+    }
     let set = |target: &mut Value, name: &str, count: Option<u64>| {
         if let (Some(count), Value::Object(target)) = (count, target) {
             target.insert(name.to_owned(), count.into());
@@ -55,24 +62,28 @@ pub(super) fn write(usage: &Usage) -> Value {
 mod tests {
     use super::*;
 
+    fn billed(input: u64, output: u64, usage: Usage) -> Usage {
+        Usage { billed: Some(Billed { input, output }), ..usage }
+    }
+
     fn usage(input: u64, cache_read: Option<u64>, output: u64, reasoning: Option<u64>) -> Usage {
         Usage { input: Some(input), cache_read, output: Some(output), reasoning, ..Usage::default() }
     }
 
     #[test]
-    fn tokens_count_and_not_what_is_billed() {
+    fn tokens_count_and_what_is_billed_stands_beside() {
         for (body, want) in [
             (
                 json!({"billed_units": {"input_tokens": 7, "output_tokens": 8}, "tokens": {"input_tokens": 70, "output_tokens": 9}}),
-                usage(70, None, 9, None),
+                billed(7, 8, usage(70, None, 9, None)),
             ),
             (
                 json!({"billed_units": {"input_tokens": 7, "output_tokens": 8}, "tokens": {"input_tokens": 70.0, "output_tokens": 90, "reasoning_tokens": 80}, "cached_tokens": 64}),
-                usage(6, Some(64), 90, Some(80)),
+                billed(7, 8, usage(6, Some(64), 90, Some(80))),
             ),
             (
                 json!({"billed_units": {"input_tokens": 250, "output_tokens": 8}, "tokens": {"input_tokens": 30, "image_tokens": 240, "output_tokens": 9}, "cached_tokens": 0}),
-                usage(270, Some(0), 9, None),
+                billed(250, 8, usage(270, Some(0), 9, None)),
             ),
             // More from the cache than there was.
             (
@@ -80,6 +91,10 @@ mod tests {
                 usage(0, Some(70), 9, None),
             ),
             (json!({"billed_units": {"input_tokens": 7, "output_tokens": 8}}), usage(7, None, 8, None)),
+            (
+                json!({"billed_units": {"search_units": 1}, "tokens": {"input_tokens": 7, "output_tokens": 8}}),
+                usage(7, None, 8, None),
+            ),
             (json!({"tokens": {"input_tokens": -1, "output_tokens": "many"}}), Usage::default()),
             (json!({"billed_units": null, "tokens": null}), Usage::default()),
         ] {
@@ -90,7 +105,8 @@ mod tests {
     #[test]
     fn written_usage_reads_back() {
         let usage = usage(6, Some(64), 90, Some(80));
-        assert_eq!(read(&write(&usage)), usage);
+        let billed = billed(7, 8, usage);
+        assert_eq!((read(&write(&usage)), read(&write(&billed))), (usage, billed));
         assert_eq!(write(&Usage::default()), json!({"tokens": {}}));
     }
 }

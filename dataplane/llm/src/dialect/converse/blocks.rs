@@ -7,7 +7,7 @@ use crate::dialect::{Format, Upstream, extras, fields};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Media, Part, PartBody, ReasoningBlock, ToolCall};
+use crate::message::{Issuer, Media, Part, PartBody, ReasoningBlock, ToolCall};
 use crate::provider::bedrock::{Vendor, vendor};
 
 use super::attachments::{self, Kind, Names, refuse};
@@ -62,10 +62,14 @@ impl Blocks<'_> {
     /// Citations behind a text belong to it; the model wrote them, so another format's say nothing new to it.
     pub fn assistant(&mut self, parts: &[Part], turn: &mut Turn) {
         for (i, part) in parts.iter().enumerate() {
-            let behind = citations::leading(parts.get(i + 1..).unwrap_or_default());
             match &part.body {
-                PartBody::Text(text) if self.is_same_format() && !behind.is_empty() => {
-                    turn.rest.push(citations::block(text, &behind));
+                PartBody::Text(text) if self.is_same_format() => {
+                    let behind = citations::leading(parts.get(i + 1..).unwrap_or_default());
+                    if behind.is_empty() {
+                        self.text(part, &mut turn.rest);
+                    } else {
+                        turn.rest.push(citations::block(text, &behind));
+                    }
                 }
                 PartBody::Text(_) | PartBody::Refusal(_) => self.text(part, &mut turn.rest),
                 PartBody::Reasoning(block) => {
@@ -100,8 +104,16 @@ impl Blocks<'_> {
                 return;
             }
         }
+        self.note_refusal(part);
         out.push(json!({"text": text}));
         out.extend(self.cache_point(part.cache_control.as_ref()));
+    }
+
+    /// A refusal is text here.
+    fn note_refusal(&mut self, part: &Part) {
+        if matches!(part.body, PartBody::Refusal(_)) {
+            self.note(Field::Refusal, Fate::Emulated);
+        }
     }
 
     /// Adds what stands beside a block's own members, and the cache point behind it.
@@ -260,6 +272,7 @@ impl Blocks<'_> {
         match &part.body {
             PartBody::Text(text) | PartBody::Refusal(text) => {
                 if self.is_same_format() || !text.trim().is_empty() {
+                    self.note_refusal(part);
                     content.push(json!({"text": text}));
                 }
                 if !self.is_same_format() {
@@ -305,7 +318,9 @@ impl Blocks<'_> {
                 let text = json!({"text": text, "signature": signature.value});
                 Some(json!({"reasoningContent": {"reasoningText": text}}))
             }
-            ReasoningBlock::Thinking { text, signature: None } if self.is_same_format() => {
+            ReasoningBlock::Thinking { text, signature: None }
+                if self.is_same_format() && issuer != Some(Issuer::Anthropic) =>
+            {
                 Some(json!({"reasoningContent": {"reasoningText": {"text": text}}}))
             }
             ReasoningBlock::Redacted { data } if Some(data.issuer) == issuer => {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras, fields, nothing};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -121,7 +121,10 @@ impl Conversation {
     }
 
     /// The messages of a request of another format.
-    pub fn settle(&mut self, ledger: &mut Ledger) {
+    pub fn settle(&mut self, request: &Request, ledger: &mut Ledger) -> Result<(), Refused> {
+        if self.turns.is_empty() && self.system.is_empty() {
+            return Err(nothing::to_answer(request));
+        }
         if self.turns.is_empty() && !self.system.is_empty() {
             // Instructions alone are a whole request to OpenAI; Bedrock wants a message to answer.
             ledger.note(Field::Messages, Fate::Emulated);
@@ -147,6 +150,7 @@ impl Conversation {
             // White space at the end of an answer that the model is to continue is a 400.
             text.truncate(text.trim_end().len());
         }
+        Ok(())
     }
 
     pub fn messages(self) -> (Vec<Value>, Vec<Value>) {

@@ -2,6 +2,9 @@
 //!
 //! Model and streaming stand in the URL, so they are not here: who took the URL apart adds them. A `modelId` in the
 //! body, as some clients write it, is read.
+//!
+//! No client speaks this format to Penstock. Tests do, to see that what is written reads back; a member without a meaning of
+//! its own may be lost here.
 
 use serde_json::{Map, Value, json};
 

@@ -67,7 +67,7 @@ pub(super) fn encode(
         encoder.response_format(format, is_native, offered.has_json_answer, &mut conversation.system);
     }
     if !is_same {
-        conversation.settle(encoder.ledger);
+        conversation.settle(request, encoder.ledger)?;
     }
     let (system, messages) = conversation.messages();
     if !system.is_empty() {

@@ -25,6 +25,11 @@ pub(super) fn decode(
     let Some(Value::Array(blocks)) = body.pointer_mut("/output/message/content").map(Value::take) else {
         return Err(malformed(format!("no `output.message.content` in {}", bounded(&body.to_string(), 200))));
     };
+    // A block without anything in it says nothing, and is no reason to lose the rest.
+    let is_empty = |block: &Value| {
+        block.is_null() || block.as_object().is_some_and(|block| block.values().all(Value::is_null))
+    };
+    let blocks = blocks.into_iter().filter(|block| !is_empty(block)).collect();
     let blocks = with_paths("content", blocks);
     let mut parts =
         decode_block::content(blocks, upstream.issuer()).map_err(|error| malformed(error.message))?;

@@ -18,6 +18,8 @@ use super::{attachments, blob, citations, error, usage};
 #[derive(Debug)]
 pub(super) struct Encoder {
     is_started: bool,
+    /// Of several answers only the first has a place.
+    choice: usize,
     /// Index of the next block.
     next: usize,
     open: Open,
@@ -54,6 +56,7 @@ impl Encoder {
     pub fn new(_reply: Reply) -> Self {
         Self {
             is_started: false,
+            choice: 0,
             next: 0,
             open: Open::Nothing,
             waiting: VecDeque::new(),
@@ -151,6 +154,16 @@ impl Encoder {
 
 impl StreamEncoder for Encoder {
     fn push(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if let Event::Choice(choice) = event {
+            self.choice = *choice;
+            if *choice > 0 {
+                self.ledger.note(Field::AnswerChoices, Fate::Dropped);
+            }
+            return;
+        }
+        if self.choice > 0 && !matches!(event, Event::Usage(_)) {
+            return;
+        }
         match event {
             Event::Start { id: _, model: _, created: _ } => self.start(out),
             Event::Text(text) | Event::Refusal(text) => {
@@ -189,6 +202,9 @@ impl StreamEncoder for Encoder {
                     self.arguments(fragment, out);
                 } else if let Some(call) = self.waiting.iter_mut().find(|call| call.index == *index) {
                     call.arguments.push_str(fragment);
+                } else {
+                    // A block that has ended, or a call that never began.
+                    self.ledger.note(Field::AnswerArguments, Fate::Dropped);
                 }
             }
             Event::Citation(citation) => {
@@ -210,14 +226,12 @@ impl StreamEncoder for Encoder {
             },
             Event::Opaque { format: Format::Converse, value } => self.own_block(value, out),
             Event::Opaque { .. } | Event::Audio(_) => self.ledger.note(Field::AnswerPart, Fate::Dropped),
-            Event::Choice(0) => {}
-            Event::Choice(_) => self.ledger.note(Field::AnswerChoices, Fate::Dropped),
             Event::Logprobs(_) => self.ledger.note(Field::AnswerLogprobs, Fate::Dropped),
             Event::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
             Event::Usage(usage) => self.usage.merge(usage),
             Event::Finish(reason) => self.finish = Some(reason.clone()),
-            // Who drives the stream turns it into `error`.
-            Event::Error(_) => {}
+            // Who drives the stream turns errors into `error`.
+            Event::Choice(_) | Event::Error(_) => {}
         }
     }
 

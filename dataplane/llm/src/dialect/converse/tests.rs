@@ -142,6 +142,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write: has_writes.then_some(written),
             cache_write_1h: has_writes.then_some(written / 2),
             reasoning: None,
+            billed: None,
         },
     )
 }
@@ -559,4 +560,88 @@ fn a_limit_of_the_model_bounds_the_answer() {
     let (ledger, body) = sent(CLAUDE, &facts, change).unwrap();
     assert_eq!(ledger, "max_tokens=clamped, top_p=dropped");
     assert_eq!(body["inferenceConfig"], json!({"maxTokens": 100}));
+}
+
+#[test]
+fn further_answers_stay_out_of_the_first() {
+    let mut encoder = Converse.stream_encoder(reply());
+    let mut bytes = Vec::new();
+    for event in [
+        Event::Text("one".into()),
+        Event::Choice(1),
+        Event::Text("two".into()),
+        Event::Finish(FinishReason::Length),
+        Event::Usage(Usage { input: Some(1), output: Some(2), ..Usage::default() }),
+        Event::Choice(0),
+        Event::Text(" and a half".into()),
+        Event::Finish(FinishReason::Stop),
+    ] {
+        encoder.push(&event, &mut bytes);
+    }
+    encoder.finish(&mut bytes);
+    let answer = collect(decoded(&[&bytes]).unwrap());
+    assert_eq!(answer.parts, [Part::text("one and a half")]);
+    assert_eq!(answer.finish, Some(FinishReason::Stop));
+    assert_eq!(answer.usage.output, Some(2));
+    assert_eq!(encoder.ledger().to_string(), "choices[]=dropped");
+}
+
+#[test]
+fn arguments_that_come_too_late_are_noted() {
+    let mut encoder = Converse.stream_encoder(reply());
+    let mut bytes = Vec::new();
+    let start = Event::ToolCallStart { index: 0, id: "a".into(), name: "f".into(), signature: None };
+    for event in [
+        start,
+        Event::Text("between".into()),
+        Event::ToolCallArguments { index: 0, fragment: "{}".into() },
+        Event::ToolCallArguments { index: 7, fragment: "{}".into() },
+    ] {
+        encoder.push(&event, &mut bytes);
+    }
+    assert_eq!(encoder.ledger().to_string(), "choices[].message.tool_calls[].function.arguments=dropped");
+}
+
+#[test]
+fn empty_blocks_do_not_spoil_an_answer() {
+    let body = json!({
+        "output": {"message": {"role": "assistant", "content": [
+            {}, {"text": null}, {"text": "hi"}, null, {"toolUse": null},
+        ]}},
+        "stopReason": "end_turn",
+    });
+    let answer = Converse.decode_response(body.to_string().as_bytes(), &claude()).unwrap().unwrap();
+    assert_eq!(answer.parts, [Part::text("hi")]);
+}
+
+#[test]
+fn claude_gets_no_thinking_without_a_signature() {
+    let thinking = ReasoningBlock::Thinking { text: "hm".into(), signature: None };
+    let change = |request: &mut Request| {
+        request.origin = Some(Format::Converse);
+        let parts = vec![PartBody::Reasoning(thinking.clone()).into(), Part::text("yes")];
+        request.messages.push(Message::new(Role::Assistant, parts));
+    };
+    let (ledger, body) = sent(CLAUDE, &Facts::UNKNOWN, change).unwrap();
+    assert_eq!(body["messages"][1]["content"], json!([{"text": "yes"}]));
+    assert_eq!(ledger, "messages[].reasoning_content=dropped");
+    let (ledger, body) = sent("openai.gpt-oss-120b-1:0", &Facts::UNKNOWN, change).unwrap();
+    assert_eq!(body["messages"][1]["content"][0]["reasoningContent"]["reasoningText"]["text"], "hm");
+    assert_eq!(ledger, "");
+}
+
+#[test]
+fn a_text_has_the_citations_behind_it_in_its_own_format_alone() {
+    let parts =
+        vec![Part::text("a"), PartBody::Citation(citation("https://a.example")).into(), Part::text("b")];
+    for (origin, want) in [(Format::Converse, "citationsContent"), (Format::Chat, "text")] {
+        let change = |request: &mut Request| {
+            request.origin = Some(origin);
+            request.messages.push(Message::new(Role::Assistant, parts.clone()));
+        };
+        let (_, body) = sent(CLAUDE, &Facts::UNKNOWN, change).unwrap();
+        let content = &body["messages"][1]["content"];
+        assert!(content[0].get(want).is_some(), "{content}");
+        assert_eq!(content[1], json!({"text": "b"}));
+    }
 }

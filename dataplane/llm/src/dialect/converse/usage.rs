@@ -19,12 +19,13 @@ pub(super) fn read(usage: &Value) -> Usage {
         cache_write_1h: hour,
         output: count("outputTokens"),
         reasoning: None,
+        billed: None,
     }
 }
 
 /// The format has no way to say that a count is unknown: it is 0 here, and the proxy's meter knows better.
 pub(super) fn write(usage: &Usage) -> Value {
-    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning: _ } = *usage;
+    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning: _, billed: _ } = *usage;
     let mut out = Map::new();
     let total = usage.prompt().unwrap_or(0).saturating_add(output.unwrap_or(0));
     out.insert("inputTokens".into(), input.unwrap_or(0).into());

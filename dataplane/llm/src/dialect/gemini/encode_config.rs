@@ -150,8 +150,11 @@ impl Encoder<'_> {
     }
 
     /// The schema as it is sent, and whether it says less than before.
-    pub(super) fn schema(&self, schema: &Value) -> (Value, bool) {
-        if self.is_same_format() { (schema.clone(), false) } else { schema::adapt(schema) }
+    pub(super) fn schema(&mut self, schema: &Value) -> (Value, bool) {
+        if self.is_same_format() {
+            return (schema.clone(), false);
+        }
+        schema::adapt(schema, &mut self.spare)
     }
 
     pub(super) fn thinking(&mut self) {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::ReasoningStyle;
-use crate::dialect::{Format, Upstream, extras, fields};
+use crate::dialect::{Format, Upstream, extras};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
@@ -91,11 +91,7 @@ impl<'a> Contents<'a> {
     }
 
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
-        if self.is_same_format {
-            fields::add_missing(target, extra);
-        } else {
-            extras::note_dropped(extra, self.ledger);
-        }
+        extras::join(target, extra, self.is_same_format, self.ledger);
     }
 
     /// Adds what stands beside a part's own members.
@@ -146,7 +142,10 @@ impl<'a> Contents<'a> {
             PartBody::Text(text) | PartBody::Refusal(text) if text.is_empty() && !self.is_same_format => {
                 return Ok(None);
             }
-            PartBody::Text(text) | PartBody::Refusal(text) => json!({"text": text}),
+            PartBody::Text(text) | PartBody::Refusal(text) => {
+                self.note_refusal(part);
+                json!({"text": text})
+            }
             PartBody::Image(media) => self.media(media, Kind::Image, None, own_type)?,
             PartBody::Audio(media) => self.media(media, Kind::Audio, None, own_type)?,
             PartBody::Video(media) => self.media(media, Kind::Video, None, own_type)?,
@@ -168,6 +167,13 @@ impl<'a> Contents<'a> {
             }
         };
         Ok(Some(self.complete(written, part)))
+    }
+
+    /// A refusal is text here.
+    pub(super) fn note_refusal(&mut self, part: &Part) {
+        if matches!(part.body, PartBody::Refusal(_)) {
+            self.note(Field::Refusal, Fate::Emulated);
+        }
     }
 
     pub(super) fn refuse(&self, message: String) -> Refused {

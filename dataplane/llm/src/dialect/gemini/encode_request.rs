@@ -9,7 +9,7 @@ use crate::ledger::{Fate, Ledger};
 use crate::message::{PartBody, Request, Tool, ToolChoice};
 
 use super::encode_content::Contents;
-use super::{signature, usage};
+use super::{schema, signature, usage};
 
 /// Labels of a request; keys and values have no more than this many characters.
 const MAX_LABELS: usize = 64;
@@ -73,6 +73,7 @@ pub(super) fn encode(
         ledger,
         system: Vec::new(),
         tools: Vec::new(),
+        spare: schema::SPARE,
         config: Map::new(),
         out: Map::new(),
     };
@@ -95,6 +96,8 @@ pub(super) struct Encoder<'a> {
     /// Parts of the instructions; the last may be ours.
     pub system: Vec<Value>,
     pub tools: Vec<Value>,
+    /// Bytes that schemas may still grow by.
+    pub spare: usize,
     /// `generationConfig`.
     config: Map<String, Value>,
     out: Map<String, Value>,
@@ -204,7 +207,11 @@ impl Encoder<'_> {
             parameters.as_ref().filter(|it| it.as_object().is_some_and(|it| !it.is_empty()))
         {
             // A constraint that is passed over there is no loss: only `strict` promises that all of them hold.
-            out.insert("parametersJsonSchema".into(), self.schema(parameters).0);
+            let (schema, is_changed) = self.schema(parameters);
+            if is_changed && self.spare == 0 {
+                self.note(Field::ToolParameters, Fate::Clamped);
+            }
+            out.insert("parametersJsonSchema".into(), schema);
         }
         if *strict == Some(true) {
             self.note(Field::ToolStrict, Fate::Dropped);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::Format;
+use crate::dialect::{Format, extras};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::Fate;
@@ -93,8 +93,20 @@ impl<'a> Contents<'a> {
         let PartBody::ToolResult { id, parts, is_error } = &part.body else { return Ok(None) };
         let (mut texts, mut media): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
         for inner in parts {
+            if matches!(inner.body, PartBody::Text(_) | PartBody::Refusal(_) | PartBody::Opaque { .. })
+                && !self.is_same_format
+            {
+                // All of it becomes one object.
+                extras::note_dropped(&inner.extra, self.ledger);
+                if inner.cache_control.is_some() {
+                    self.note(Field::CacheControl, Fate::Dropped);
+                }
+            }
             match &inner.body {
-                PartBody::Text(text) | PartBody::Refusal(text) => texts.push(text.clone()),
+                PartBody::Text(text) | PartBody::Refusal(text) => {
+                    self.note_refusal(inner);
+                    texts.push(text.clone());
+                }
                 PartBody::Opaque { format: Format::Gemini, value } if self.is_same_format => {
                     media.push(value.clone());
                 }

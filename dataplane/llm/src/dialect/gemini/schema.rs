@@ -34,17 +34,41 @@ const IGNORED: &[&str] = &[
     "uniqueItems",
 ];
 
-/// A schema that refers to itself many times can grow without end: this many objects are all that is written.
+/// A schema that refers to itself many times can grow without end: this many values are all that is written.
 const MAX_NODES: usize = 10_000;
 /// Schemas nest no deeper than this in earnest; the parser allows 128 levels.
 const MAX_DEPTH: usize = 64;
+/// Bytes that the references of one request may add to what its schemas have themselves.
+pub(super) const SPARE: usize = 1 << 20;
 
 /// The schema with every reference replaced by what it refers to, and whether that says less than before: a
-/// recursion was cut, or a constraint is one that Google passes over.
-pub(super) fn adapt(schema: &Value) -> (Value, bool) {
-    let mut walk = Walk { root: schema, open: Vec::new(), nodes: 0, is_changed: false };
+/// recursion was cut, or a constraint is one that Google passes over. `spare` is what is left of [`SPARE`]; where it
+/// does not suffice, the rest of the schema is left out.
+pub(super) fn adapt(schema: &Value, spare: &mut usize) -> (Value, bool) {
+    let left = length(schema).saturating_add(*spare);
+    let mut walk = Walk { root: schema, open: Vec::new(), nodes: 0, left, is_changed: false };
     let adapted = walk.schema(schema, 0);
+    *spare = walk.left.min(*spare);
     (adapted, walk.is_changed)
+}
+
+/// Bytes of the JSON text.
+fn length(value: &Value) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
 }
 
 struct Walk<'a> {
@@ -52,15 +76,23 @@ struct Walk<'a> {
     /// References that are being resolved.
     open: Vec<&'a str>,
     nodes: usize,
+    /// Bytes that may still be written.
+    left: usize,
     is_changed: bool,
 }
 
 impl<'a> Walk<'a> {
     fn schema(&mut self, schema: &'a Value, depth: usize) -> Value {
-        let Value::Object(members) = schema else { return schema.clone() };
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             return self.cut(schema);
+        }
+        let Value::Object(members) = schema else {
+            return self.copy(schema).unwrap_or_else(|| Map::new().into());
+        };
+        // A bracket; each member has a comma or the other.
+        if !self.spend(1) {
+            return Map::new().into();
         }
         if let Some(Value::String(reference)) = members.get("$ref") {
             return self.reference(reference, members, depth);
@@ -76,29 +108,54 @@ impl<'a> Walk<'a> {
     fn members(&mut self, members: &'a Map<String, Value>, but: &str, depth: usize) -> Map<String, Value> {
         let mut out = Map::new();
         for (name, value) in members.iter().filter(|(name, _)| *name != but) {
-            match (name.as_str(), value) {
-                ("$schema" | "$defs" | "definitions", _) => {}
-                // The same, and known to Google.
-                ("const", value) => drop(out.insert("enum".into(), vec![value.clone()].into())),
-                ("properties", Value::Object(named)) => {
-                    let named =
-                        named.iter().map(|(name, inner)| (name.clone(), self.schema(inner, depth + 1)));
-                    out.insert("properties".into(), named.collect());
-                }
-                ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(list)) => {
-                    let list = list.iter().map(|inner| self.schema(inner, depth + 1)).collect();
-                    out.insert(name.clone(), list);
-                }
-                ("items" | "additionalProperties", inner) => {
-                    out.insert(name.clone(), self.schema(inner, depth + 1));
-                }
-                (name, value) => drop(out.insert(name.to_owned(), value.clone())),
+            if matches!(name.as_str(), "$schema" | "$defs" | "definitions") {
+                continue;
             }
             if IGNORED.contains(&name.as_str()) {
                 self.is_changed = true;
             }
+            if !self.spend_name(name) {
+                break;
+            }
+            let (name, value) = match (name.as_str(), value) {
+                // The same, and known to Google.
+                ("const", value) => ("enum", self.copy(value).map(|value| vec![value].into())),
+                ("properties", Value::Object(named)) => ("properties", Some(self.named(named, depth))),
+                (name @ ("anyOf" | "oneOf" | "allOf" | "prefixItems"), Value::Array(list)) => {
+                    (name, Some(self.list(list, depth)))
+                }
+                (name @ ("items" | "additionalProperties"), inner) => {
+                    (name, Some(self.schema(inner, depth + 1)))
+                }
+                (name, value) => (name, self.copy(value)),
+            };
+            if let Some(value) = value {
+                out.insert(name.to_owned(), value);
+            }
         }
         out
+    }
+
+    fn named(&mut self, named: &'a Map<String, Value>, depth: usize) -> Value {
+        let mut out = Map::new();
+        for (name, inner) in named {
+            if !self.spend_name(name) {
+                break;
+            }
+            out.insert(name.clone(), self.schema(inner, depth + 1));
+        }
+        out.into()
+    }
+
+    fn list(&mut self, list: &'a [Value], depth: usize) -> Value {
+        let mut out = Vec::with_capacity(list.len().min(self.left));
+        for inner in list {
+            if self.left == 0 {
+                break;
+            }
+            out.push(self.schema(inner, depth + 1));
+        }
+        out.into()
     }
 
     fn reference(&mut self, reference: &'a str, members: &'a Map<String, Value>, depth: usize) -> Value {
@@ -129,8 +186,26 @@ impl<'a> Walk<'a> {
     fn cut(&mut self, schema: &Value) -> Value {
         self.is_changed = true;
         let kept = ["type", "description"];
-        let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), schema.get(name)?.clone())));
+        let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), self.copy(schema.get(name)?)?)));
         kept.collect()
+    }
+
+    /// The value, where there is room for it.
+    fn copy(&mut self, value: &Value) -> Option<Value> {
+        (self.left > 0 && self.spend(length(value))).then(|| value.clone())
+    }
+
+    fn spend_name(&mut self, name: &str) -> bool {
+        // The quotes, the colon, the comma.
+        self.spend(name.len() + 4)
+    }
+
+    /// What does not fit is left out, and so is everything behind it.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let left = self.left.checked_sub(bytes);
+        self.is_changed |= left.is_none();
+        self.left = left.unwrap_or(0);
+        left.is_some()
     }
 }
 
@@ -139,6 +214,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn adapt(schema: &Value) -> (Value, bool) {
+        super::adapt(schema, &mut SPARE.clone())
+    }
 
     #[test]
     fn a_plain_schema_stays() {
@@ -198,6 +277,39 @@ mod tests {
         let (adapted, changed) = adapt(&schema);
         assert!(changed);
         assert!(adapted.to_string().len() < 100 * MAX_NODES);
+    }
+
+    #[test]
+    fn bytes_are_bounded_over_all_schemas() {
+        let long = "x".repeat(100_000);
+        let reference = json!({"$ref": "#/$defs/a"});
+        let mut spare = SPARE;
+        let mut written = 0;
+        for defs in [
+            json!({"a": {"type": "string", "description": long}}),
+            json!({"a": long}),
+            json!({"a": {"enum": [long]}}),
+            json!({"a": {"properties": {long.as_str(): {}}}}),
+            json!({"a": {"type": "object", "description": long, "properties": {"a": reference}}}),
+        ] {
+            let schema = json!({"anyOf": vec![reference.clone(); 1000], "$defs": defs});
+            let (adapted, changed) = super::adapt(&schema, &mut spare);
+            assert!(changed);
+            written += adapted.to_string().len() - schema.to_string().len().min(adapted.to_string().len());
+        }
+        assert_eq!(spare, 0);
+        assert!(written <= SPARE, "{written}");
+        // What has no references needs none of it.
+        let plain = json!({"type": "object", "properties": {"a": {"enum": ["é", 1, null, true]}, "b": {"items": {}}, "c": true}});
+        assert_eq!(super::adapt(&plain, &mut spare), (plain.clone(), false));
+    }
+
+    #[test]
+    fn values_that_are_no_objects_count_too() {
+        let schema = json!({"anyOf": vec![json!({"$ref": "#/$defs/a"}); 200], "$defs": {"a": {"anyOf": vec![true; 200]}}});
+        let (adapted, changed) = adapt(&schema);
+        assert!(changed);
+        assert!(adapted.to_string().matches("true").count() <= MAX_NODES);
     }
 
     #[test]

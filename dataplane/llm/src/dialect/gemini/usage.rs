@@ -25,7 +25,8 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         }
         (answer, reasoning) => Some(answer.unwrap_or(0).saturating_add(reasoning.unwrap_or(0))),
     };
-    let usage = Usage { input, cache_read, cache_write: None, cache_write_1h: None, output, reasoning };
+    let usage =
+        Usage { input, cache_read, cache_write: None, cache_write_1h: None, output, reasoning, billed: None };
     usage.is_known().then_some(usage)
 }
 

@@ -18,12 +18,13 @@ pub(super) fn read(usage: &Value) -> Usage {
         cache_write_1h: long,
         output: count("output_tokens"),
         reasoning: details.and_then(|it| it.get("thinking_tokens")).and_then(Value::as_u64),
+        billed: None,
     }
 }
 
 /// The format has no way to say that a count is unknown: it is 0 here, and the proxy's meter knows better.
 pub(super) fn write(usage: &Usage, tier: Option<&str>) -> Value {
-    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
+    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning, billed: _ } = usage;
     let mut out = Map::new();
     out.insert("input_tokens".into(), input.unwrap_or(0).into());
     if let Some(written) = cache_write {

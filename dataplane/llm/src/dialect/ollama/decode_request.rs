@@ -1,4 +1,7 @@
 //! A client's Ollama request to the neutral one.
+//!
+//! No client speaks this format to Penstock. Tests do, to see that what is written reads back; a member without a meaning of
+//! its own may be lost here.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue::{Facts, ReasoningStyle};
 use crate::dialect::annotate::annotate;
-use crate::dialect::{Format, Upstream, extras, fields, instructions};
+use crate::dialect::fields::object;
+use crate::dialect::{Format, Upstream, extras, fields, instructions, nothing};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
 use crate::message::{Reasoning, Request, ResponseFormat, Tool, ToolChoice};
 
-use super::turns::{Turns, object};
+use super::turns::Turns;
 use super::window;
 
 /// "Number of alternative tokens (0-20)".
@@ -151,6 +152,10 @@ impl Encoder<'_> {
         turns.system(&self.request.system, self.instruction.take(), &mut out);
         for message in &self.request.messages {
             turns.message(message, &mut out)?;
+        }
+        if out.is_empty() && !self.is_same_format {
+            // It would load the model and say nothing.
+            return Err(nothing::to_answer(self.request));
         }
         self.set("messages", out);
         Ok(())

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{extras, fields, media};
+use crate::dialect::fields::{self, object};
+use crate::dialect::{extras, media, thoughts};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::{Fate, Ledger};
-use crate::message::{Media, Message, Part, PartBody, ReasoningBlock, Role, ToolCall};
+use crate::message::{Media, Message, Part, PartBody, Role, ToolCall};
 
 use super::{arguments, unreadable_arguments};
 
@@ -76,15 +77,15 @@ impl<'a> Turns<'a> {
     }
 
     fn join_extra(&mut self, target: &mut Map<String, Value>, extra: &Map<String, Value>) {
-        if self.is_same_format {
-            fields::add_missing(target, extra);
-        } else {
-            extras::note_dropped(extra, self.ledger);
-        }
+        extras::join(target, extra, self.is_same_format, self.ledger);
     }
 
     /// What stands beside a part. There are no parts here to join.
     fn beside(&mut self, part: &Part) {
+        if matches!(&part.body, PartBody::Refusal(text) if !text.is_empty()) {
+            // It is text here.
+            self.note(Field::Refusal, Fate::Emulated);
+        }
         if part.cache_control.is_some() {
             self.note(Field::CacheControl, Fate::Dropped);
         }
@@ -130,13 +131,15 @@ impl<'a> Turns<'a> {
             }
             self.beside(part);
             let mut result = object(json!({"role": "tool", "content": self.result(parts, &mut content)?}));
-            match self.names.get(id.as_str()) {
+            match self.names.get(id.as_str()).filter(|name| !name.is_empty()) {
                 Some(name) => drop(result.insert("tool_name".into(), (*name).into())),
                 // Which call it answers is told by its place alone.
                 None => self.note(Field::CallId, Fate::Dropped),
             }
             // Newer servers tell results of parallel calls apart by it; older ones ignore it.
-            result.insert("tool_call_id".into(), id.as_str().into());
+            if !id.is_empty() {
+                result.insert("tool_call_id".into(), id.as_str().into());
+            }
             if let Some(extra) = extra.take() {
                 self.join_extra(&mut result, extra);
             }
@@ -262,7 +265,7 @@ impl<'a> Turns<'a> {
                     self.beside(part);
                 }
                 PartBody::Reasoning(block) => {
-                    if let Some(text) = self.thought(block) {
+                    if let Some(text) = thoughts::unsigned(block, self.ledger) {
                         thinking.add(text, PARAGRAPH);
                     }
                     self.beside(part);
@@ -310,34 +313,14 @@ impl<'a> Turns<'a> {
         });
         // The id is for newer servers; older ones ignore it.
         let mut out = object(json!({"id": id, "function": {"name": name, "arguments": arguments}}));
+        if id.is_empty() {
+            out.shift_remove("id");
+        }
         self.join_extra(&mut out, &part.extra);
         out.into()
-    }
-
-    /// The text of a block. Models behind Ollama sign nothing: a signature is another issuer's, and stays here.
-    fn thought<'p>(&mut self, block: &'p ReasoningBlock) -> Option<&'p str> {
-        match block {
-            ReasoningBlock::Thinking { text, signature } => {
-                if signature.is_some() {
-                    self.note(Field::ReasoningSignature, Fate::Dropped);
-                }
-                Some(text.as_str()).filter(|text| !text.is_empty())
-            }
-            ReasoningBlock::Redacted { .. } => {
-                self.note(Field::ReasoningHistory, Fate::Dropped);
-                None
-            }
-        }
     }
 }
 
 fn refuse(message: impl Into<String>) -> Refused {
     Refused { field: "messages[].content[].type".into(), message: message.into() }
-}
-
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

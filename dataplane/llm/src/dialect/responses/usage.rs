@@ -22,6 +22,7 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         cache_write_1h: None,
         output: count("output_tokens"),
         reasoning: detail("output_tokens_details", "reasoning_tokens"),
+        billed: None,
     };
     usage.is_known().then_some(usage)
 }

@@ -89,9 +89,12 @@ impl Encoder<'_> {
             let mut block = object(json!({"type": "text", "text": text}));
             self.cache_control(part.cache_control.as_ref(), &mut block);
             if self.is_same_format() {
+                let (inside, beside): (Map<_, _>, Map<_, _>) =
+                    part.extra.clone().into_iter().partition(|(name, _)| openai_shared::is_of_part(name));
+                self.join_extra(&mut block, &inside);
                 let content = self.text_or_list(vec![block.into()]);
                 let mut message = object(json!({"role": role, "content": content}));
-                self.join_extra(&mut message, &part.extra);
+                self.join_extra(&mut message, &beside);
                 out.push(message.into());
             } else {
                 extras::note_dropped(&part.extra, self.ledger);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Encoder;
-use crate::dialect::{Format, extras, fields};
+use crate::dialect::{Format, extras, fields, nothing};
 use crate::error::Refused;
 use crate::field::Field;
 use crate::ledger::Fate;
@@ -40,6 +40,9 @@ impl Encoder<'_> {
             // Instructions alone are a whole request to OpenAI; Anthropic wants a message to answer.
             self.note(Field::Messages, Fate::Emulated);
             out.push(json!({"role": "user", "content": std::mem::take(&mut self.system)}));
+        }
+        if out.is_empty() && !self.is_same_format() {
+            return Err(nothing::to_answer(self.request));
         }
         self.set("messages", out);
         Ok(())
