@@ -9,7 +9,7 @@ use crate::message::{PartBody, Request};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     Any,
-    /// No longer than so many characters.
+    /// Not empty, and no longer than so many characters.
     AtMost(usize),
     /// Mistral: nine letters and digits.
     NineAlphanumeric,
@@ -80,7 +80,7 @@ impl Ids {
 fn fits(kind: Rule, id: &str) -> bool {
     match kind {
         Rule::Any => true,
-        Rule::AtMost(most) => id.chars().count() <= most,
+        Rule::AtMost(most) => !id.is_empty() && id.chars().count() <= most,
         Rule::NineAlphanumeric => id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
         Rule::Word => !id.is_empty() && id.chars().all(is_word),
     }
