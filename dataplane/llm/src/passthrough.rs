@@ -30,7 +30,10 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
     match format {
         Format::Chat => {
             let quirks = upstream.provider.quirks(upstream.model);
-            !envelope.members(body).any(|name| touches(quirks, name) || touches_thinking(quirks, name, text))
+            let mut thinks = false;
+            let mut looked_at = envelope.members(body).inspect(|name| thinks |= *name == "thinking");
+            !looked_at.any(|name| touches(quirks, name))
+                && !(thinks && touches_thinking(quirks, text))
                 && (quirks.stream_options || !envelope.stream)
                 && !has_foreign_history(quirks, text)
                 && !touches_inside(quirks, text)
@@ -114,9 +117,8 @@ fn touches(quirks: &Quirks, name: &str) -> bool {
 }
 
 /// Does `thinking` hold a word of Anthropic's that this server has another for? Such words may stand elsewhere too.
-fn touches_thinking(quirks: &Quirks, name: &str, text: &str) -> bool {
-    name == "thinking"
-        && quirks.reasoning == ReasoningControl::ThinkingType
+fn touches_thinking(quirks: &Quirks, text: &str) -> bool {
+    quirks.reasoning == ReasoningControl::ThinkingType
         && (text.contains("\"budget_tokens\"")
             || ["adaptive", "enabled"]
                 .iter()

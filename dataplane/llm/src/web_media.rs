@@ -1,8 +1,6 @@
 //! Images, sounds, videos and documents that a request names by their web addresses, and their bytes in place of them:
 //! for providers that fetch nothing themselves. Who fetches, and whether anybody may, is not known here.
 
-use std::collections::HashSet;
-
 use crate::message::{Media, Part, PartBody, Request};
 
 /// What a client says an address is of.
@@ -15,16 +13,6 @@ pub enum MediaKind {
 }
 
 impl MediaKind {
-    /// A media type that every provider with this kind takes.
-    fn plainest(self) -> &'static str {
-        match self {
-            Self::Image => "image/png",
-            Self::Audio => "audio/wav",
-            Self::Video => "video/mp4",
-            Self::Document => "application/pdf",
-        }
-    }
-
     /// Is a media type one of this kind? A web page is no document: what a server shows in place of a file that it
     /// does not give away is one.
     pub fn takes(self, media_type: &str) -> bool {
@@ -47,13 +35,12 @@ pub struct Fetched {
     pub data: String,
 }
 
-/// Every web address in the request, once, in their order.
+/// Every web address in the request, in their order, as often as it stands there: so often its bytes will.
 pub fn addresses(request: &Request) -> Vec<(MediaKind, &str)> {
-    let mut seen = HashSet::new();
     let mut found = Vec::new();
     let parts = request.messages.iter().map(|message| &message.parts);
     for parts in std::iter::once(&request.system).chain(parts) {
-        collect(parts, &mut |address| found.extend(seen.insert(address).then_some(address)));
+        collect(parts, &mut |address| found.push(address));
     }
     found
 }
@@ -89,11 +76,19 @@ pub fn inline(request: &Request, bytes: impl Fn(MediaKind, &str) -> Option<Fetch
     request
 }
 
-/// The request as it will look, with next to nothing in place of what the addresses hold: what is refused even so is
-/// not worth fetching for.
-pub fn sketch(request: &Request) -> Request {
-    inline(request, |kind, _| {
-        Some(Fetched { media_type: kind.plainest().to_owned(), data: "AAAA".to_owned() })
+/// The request as it may look, with next to nothing in place of what the addresses hold, and documents of the kinds
+/// that providers take. What is refused in each of these forms is not worth fetching for.
+pub fn sketches(request: &Request) -> [Request; 2] {
+    ["application/pdf", "text/plain"].map(|document| {
+        inline(request, |kind, _| {
+            let media_type = match kind {
+                MediaKind::Image => "image/png",
+                MediaKind::Audio => "audio/wav",
+                MediaKind::Video => "video/mp4",
+                MediaKind::Document => document,
+            };
+            Some(Fetched { media_type: media_type.to_owned(), data: "AAAA".to_owned() })
+        })
     })
 }
 
@@ -148,12 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn web_addresses_are_found_once_also_in_tool_results() {
+    fn web_addresses_are_found_also_in_tool_results() {
         assert_eq!(
             addresses(&request()),
             [
                 (MediaKind::Image, "https://a.example/1.png"),
                 (MediaKind::Image, "HTTP://a.example/2"),
+                (MediaKind::Image, "https://a.example/1.png"),
                 (MediaKind::Document, "https://a.example/4.pdf"),
             ]
         );
@@ -175,7 +171,9 @@ mod tests {
         assert_eq!(parts[2].body, PartBody::Image(bytes));
         // What is not known stays as it was.
         assert_eq!(parts[1], request().messages[0].parts[1]);
-        assert_eq!(addresses(&sketch(&request())), []);
+        for sketch in sketches(&request()) {
+            assert_eq!(addresses(&sketch), []);
+        }
     }
 
     #[test]

@@ -61,17 +61,17 @@ pub struct Permit {
 
 impl Permit {
     pub fn ask(target: &Arc<Candidate>, now: Instant) -> Result<Self, (SkipReason, Duration)> {
-        if let Err(AllRest { left, reason }) = target.keys.pick(now, &mut rand::rng()) {
-            let reason = match reason {
-                RestReason::RateLimited => SkipReason::KeysResting,
-                RestReason::Refused => SkipReason::KeysRefused,
-            };
-            return Err((reason, left));
-        }
+        any_key(target, now)?;
         match target.breaker.admit(now) {
             Admission::Admitted | Admission::Probe => Ok(Self { target: target.clone(), settled: false }),
             Admission::Open(wait) => Err((SkipReason::BreakerOpen, wait)),
         }
+    }
+
+    /// Would there be one now? Takes none, and so no probe.
+    pub fn foresee(target: &Candidate, now: Instant) -> Result<(), (SkipReason, Duration)> {
+        any_key(target, now)?;
+        target.breaker.rests(now).map_or(Ok(()), |left| Err((SkipReason::BreakerOpen, left)))
     }
 
     pub fn settle(mut self, outcome: Result<&Answer, &Failure>, now: Instant) {
@@ -99,6 +99,16 @@ impl Permit {
             }
         }
     }
+}
+
+fn any_key(target: &Candidate, now: Instant) -> Result<(), (SkipReason, Duration)> {
+    target.keys.pick(now, &mut rand::rng()).map(|_| ()).map_err(|AllRest { left, reason }| {
+        let reason = match reason {
+            RestReason::RateLimited => SkipReason::KeysResting,
+            RestReason::Refused => SkipReason::KeysRefused,
+        };
+        (reason, left)
+    })
 }
 
 impl Drop for Permit {

@@ -126,6 +126,14 @@ impl Breaker {
         }
     }
 
+    /// How long it certainly admits nobody; a probe may be admitted after that.
+    pub fn rests(&self, now: Instant) -> Option<Duration> {
+        self.lock()
+            .open_until
+            .and_then(|until| until.checked_duration_since(now))
+            .filter(|left| !left.is_zero())
+    }
+
     /// A streamed answer has begun. A probe closes the breaker, but the next failure opens it again: the stream may
     /// still be cut.
     pub fn began(&self) {

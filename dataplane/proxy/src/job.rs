@@ -1,7 +1,7 @@
 //! What a request asks, and what all attempts at it share: it is decoded once, and encoded for each target.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -187,18 +187,27 @@ impl<'a> Job<'a> {
         self.encode_from(None, target)
     }
 
-    /// The same with the bytes of images and documents in place of their web addresses, where the target refuses the
-    /// request for the addresses and this proxy may fetch. `None`: there is nothing to be won.
-    pub async fn encode_inlined(&self, target: &Candidate) -> Option<Result<Encoded, Unsendable>> {
+    /// Would the target, which refused the request, take it with the bytes of images and documents in place of their web
+    /// addresses, and may this proxy fetch them?
+    pub fn is_worth_fetching(&self, target: &Candidate) -> bool {
+        let (Some(_), Ok(request)) = (self.fetcher, self.request()) else { return false };
+        !web_media::addresses(request).is_empty()
+            && web_media::sketches(request)
+                .iter()
+                .any(|sketch| self.encode_from(Some(sketch), target).is_ok())
+    }
+
+    /// The request in the target's format, with the bytes. They are fetched once for all targets. `None` where nothing
+    /// can be fetched.
+    pub async fn encode_inlined(
+        &self,
+        target: &Candidate,
+        until: Instant,
+    ) -> Option<Result<Encoded, Unsendable>> {
         let fetcher = self.fetcher?;
         let request = self.request().ok()?;
-        let addresses = web_media::addresses(request);
-        if addresses.is_empty() || self.encode_from(Some(&web_media::sketch(request)), target).is_err() {
-            return None;
-        }
         let fetch = async || {
-            let bytes = fetcher.fetch_all(&addresses).await?;
-            let known: HashMap<_, _> = addresses.iter().copied().zip(bytes).collect();
+            let known = fetcher.fetch_all(&web_media::addresses(request), until).await?;
             Ok(web_media::inline(request, |kind, url| known.get(&(kind, url)).cloned()))
         };
         Some(match self.inlined.get_or_init(fetch).await {
@@ -340,7 +349,8 @@ impl<'a> Job<'a> {
     /// Where usage goes in a stream of the client's own format, which may have been asked for by us and not by the
     /// client. `None` where it passes as it is.
     pub fn usage_chunk(&self) -> Option<UsageChunk> {
-        let is_ours = self.forces_usage() && !self.envelope.wants_running_usage();
+        let runs = self.envelope.wants_running_usage() && self.envelope.include_usage();
+        let is_ours = self.forces_usage() && !runs;
         is_ours.then(|| UsageChunk::new(self.envelope.include_usage()))
     }
 

@@ -319,9 +319,15 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
             break;
         }
         let encoded = match job.encode(&target) {
-            Err(Unsendable::Refused(refused)) => {
+            Err(Unsendable::Refused(refused)) if job.is_worth_fetching(&target) => {
+                if let Err((reason, wait)) = Permit::foresee(&target, Instant::now()) {
+                    skipped.push(Skip::new(target, reason, Some(wait)));
+                    continue;
+                }
                 let asked = Instant::now();
-                let inlined = Box::pin(job.encode_inlined(&target)).await;
+                // The other half is for the answer: a slow file must not look like a slow provider.
+                let until = asked + deadline.saturating_duration_since(asked) / 2;
+                let inlined = Box::pin(job.encode_inlined(&target, until)).await;
                 fetching += asked.elapsed();
                 inlined.unwrap_or(Err(Unsendable::Refused(refused)))
             }

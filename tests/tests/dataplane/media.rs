@@ -30,6 +30,7 @@ fn files() -> Replay {
         "/a.png" => file(200, &[("content-type", "image/jpeg")], PNG),
         "/moved" => file(302, &[("location", "/a.png")], b""),
         "/to-metadata" => file(302, &[("location", "http://169.254.169.254/latest/meta-data/")], b""),
+        "/notes" => file(200, &[("content-type", "text/plain; charset=utf-8")], b"the notes"),
         "/page" => file(200, &[("content-type", "text/html")], b"<html>please log in</html>"),
         "/circle" => file(302, &[("location", "/circle")], b""),
         _ => Behaviour::status(404, "no"),
@@ -102,6 +103,16 @@ fn bytes_take_the_place_of_the_address() {
         let sent = ollama.requests().last().expect("a request").json();
         assert_eq!(sent["messages"][0]["images"], json!([PNG_TEXT]), "{sent}");
     }
+    // A text goes as one, to a provider that reads no other documents.
+    let document =
+        json!({"type": "document", "source": {"type": "url", "url": format!("{}/notes", files.url())}});
+    let request =
+        json!({"model": "bot", "max_tokens": 9, "messages": [{"role": "user", "content": [document]}]});
+    let answer = gateway.call(Wire::Messages, &request).send().expect("an answer");
+    assert_eq!(answer.status, 200, "{}", message(&answer));
+    let sent = ollama.requests().last().expect("a request").json();
+    assert!(sent["messages"][0]["content"].as_str().is_some_and(|text| text.contains("the notes")), "{sent}");
+
     for seen in files.requests() {
         assert_eq!(
             (seen.header("authorization"), seen.header("cookie"), seen.header("referer")),
@@ -126,8 +137,13 @@ fn bytes_take_the_place_of_the_address() {
             message(&answer)
         );
     }
+    // Bytes that stand in a request often are in memory as often.
+    let image = json!({"type": "image_url", "image_url": {"url": format!("{}/a.png", files.url())}});
+    let request = json!({"model": "bot", "messages": [{"role": "user", "content": vec![image; 17]}]});
+    let answer = gateway.call(Wire::Chat, &request).send().expect("an answer");
+    assert!(message(&answer).contains("17 files"), "{}", message(&answer));
     assert_eq!(ollama.requests().len(), sent);
     let metrics = gateway.settled();
-    assert_eq!(metrics.sum("penstock_media_fetched_total", &[("result", "ok")]), 2.0);
-    assert_eq!(metrics.sum("penstock_media_fetched_total", &[("result", "failed")]), 4.0);
+    assert_eq!(metrics.sum("penstock_media_fetched_total", &[("result", "ok")]), 3.0);
+    assert_eq!(metrics.sum("penstock_media_fetched_total", &[("result", "failed")]), 5.0);
 }

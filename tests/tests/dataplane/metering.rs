@@ -80,6 +80,8 @@ fn tokens_are_counted_by_class_and_exactly() {
             (Chat, true, None),
             (Chat, true, Some(json!({"include_usage": true}))),
             (Chat, true, Some(json!({"include_usage": false}))),
+            // A word of vLLM's, which says how often and not whether.
+            (Chat, true, Some(json!({"continuous_usage_stats": true}))),
         ] {
             let wants = options.as_ref().is_some_and(|options| options["include_usage"] == true);
             let mut request = client.request("bot", stream);
@@ -136,7 +138,7 @@ fn tokens_are_counted_by_class_and_exactly() {
         ];
         assert_eq!(metrics.sum("penstock_requests_total", &success), asked as f64);
         assert_eq!(metrics.sum("gen_ai_server_request_duration_seconds_count", &[]), asked as f64);
-        assert_eq!(metrics.sum("gen_ai_server_time_to_first_token_seconds_count", &[]), 4.0);
+        assert_eq!(metrics.sum("gen_ai_server_time_to_first_token_seconds_count", &[]), 5.0);
         assert_eq!(metrics.sum("penstock_overhead_duration_seconds_count", &[]), asked as f64);
     }
 }

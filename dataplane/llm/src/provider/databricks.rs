@@ -33,6 +33,8 @@ fn is_claude(model: &str) -> bool {
 
 static QUIRKS: Quirks = Quirks {
     odd_answers: true,
+    // Streams of models that it hosts may end without: <https://github.com/databricks/unity-gateway/issues/215>.
+    unsaid_finish: true,
     // Not in its reference.
     refuses: &[
         "seed",

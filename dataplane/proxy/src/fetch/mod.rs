@@ -5,13 +5,15 @@
 
 mod origins;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +21,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::header::{CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, Request, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -28,6 +30,7 @@ use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use penstock_llm::web_media::{Fetched, MediaKind};
 use prometheus::IntCounter;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 use url::Url;
 
@@ -35,13 +38,14 @@ pub use self::origins::MediaOrigin;
 use self::origins::admit;
 use crate::metrics::Metrics;
 
-/// Files of one request.
+/// Addresses in one request; one that stands there twice counts twice.
 const MOST_FILES: usize = 16;
-/// Bytes of one file, and of all files of a request.
-const FILE_LIMIT: usize = 20 << 20;
-const TOTAL_LIMIT: usize = 32 << 20;
-/// Open at a time for one request.
-const AT_ONCE: usize = 4;
+/// Bytes of all files of a request.
+const TOTAL_LIMIT: usize = 20 << 20;
+/// Requests whose files are fetched at a time, and files of each: what is being read is in memory, and a name server
+/// that does not answer holds a thread.
+const REQUESTS_AT_ONCE: usize = 4;
+const FILES_AT_ONCE: usize = 4;
 const REDIRECTS: usize = 3;
 /// For all files of a request.
 const TIME: Duration = Duration::from_secs(15);
@@ -50,11 +54,17 @@ type Connector = HttpsConnector<HttpConnector<Guarded>>;
 
 /// Fetches media.
 pub struct Fetcher {
-    origins: Arc<[MediaOrigin]>,
-    client: Client<Connector, Empty<Bytes>>,
+    /// The web's own ports, from wherever is allowed.
+    web: Reader,
+    /// Other ports, from ranges that were named: a public host is not there to have its ports tried.
+    named: Reader,
+    requests: Semaphore,
     done: IntCounter,
     failed: IntCounter,
 }
+
+/// What a client says an address is of, and the address.
+type Address<'u> = (MediaKind, &'u str);
 
 impl Fetcher {
     /// `None` where nothing may be fetched.
@@ -62,58 +72,62 @@ impl Fetcher {
         if origins.is_empty() {
             return None;
         }
-        let origins: Arc<[MediaOrigin]> = origins.into();
-        let mut http =
-            HttpConnector::new_with_resolver(Guarded { inner: GaiResolver::new(), origins: origins.clone() });
-        http.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            // Hosts are as many as clients name: nothing is kept for the next time.
-            .pool_max_idle_per_host(0)
-            .build(connector);
+        let named = origins.iter().filter(|origin| **origin != MediaOrigin::Public).cloned().collect();
         let [done, failed] = metrics.fetched();
-        Some(Self { origins, client, done, failed })
+        let requests = Semaphore::new(REQUESTS_AT_ONCE);
+        Some(Self { web: Reader::new(origins.into()), named: Reader::new(named), requests, done, failed })
     }
 
-    /// The bytes behind every address, in their order.
+    /// The bytes behind every address, before that time.
     ///
     /// # Errors
     /// What is wrong with one of them, for the client.
-    pub async fn fetch_all(&self, addresses: &[(MediaKind, &str)]) -> Result<Vec<Fetched>, String> {
-        let fetched = self.try_all(addresses).await;
+    pub async fn fetch_all<'u>(
+        &self,
+        addresses: &[Address<'u>],
+        until: Instant,
+    ) -> Result<HashMap<Address<'u>, Fetched>, String> {
+        let time = TIME.min(until.saturating_duration_since(Instant::now()));
+        let fetched = match tokio::time::timeout(time, self.try_all(addresses)).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err("the files did not arrive in time".to_owned()),
+        };
         if fetched.is_ok() { &self.done } else { &self.failed }.inc();
         fetched
     }
 
-    async fn try_all(&self, addresses: &[(MediaKind, &str)]) -> Result<Vec<Fetched>, String> {
+    async fn try_all<'u>(&self, addresses: &[Address<'u>]) -> Result<HashMap<Address<'u>, Fetched>, String> {
         if addresses.len() > MOST_FILES {
             return Err(format!("{} files to fetch; {MOST_FILES} is the most", addresses.len()));
         }
-        let fetches: Vec<_> = addresses.iter().map(|(kind, url)| self.fetch(*kind, url)).collect();
-        let mut total = 0;
-        let all = stream::iter(fetches).buffered(AT_ONCE).and_then(|fetched| {
-            total += fetched.data.len() / 4 * 3;
-            let fits = total <= TOTAL_LIMIT;
-            std::future::ready(fits.then_some(fetched).ok_or_else(|| {
-                format!("the files behind the addresses are larger than {TOTAL_LIMIT} bytes together")
-            }))
-        });
-        match tokio::time::timeout(TIME, all.try_collect()).await {
-            Ok(fetched) => fetched,
-            Err(_) => Err(format!("the files did not arrive within {} s", TIME.as_secs())),
+        let mut times: HashMap<Address<'u>, usize> = HashMap::new();
+        addresses.iter().for_each(|address| *times.entry(*address).or_default() += 1);
+        let Ok(_permit) = self.requests.acquire().await else { return Err(UNREACHABLE.to_owned()) };
+        let left = AtomicUsize::new(TOTAL_LIMIT);
+        let fetches: Vec<_> =
+            times.iter().map(|(address, times)| self.fetch(*address, *times, &left)).collect();
+        stream::iter(fetches).buffer_unordered(FILES_AT_ONCE).try_collect().await
+    }
+
+    /// `left`: of the bytes that the request's files may have, for as often as they stand there.
+    async fn fetch<'u>(
+        &self,
+        address: Address<'u>,
+        times: usize,
+        left: &AtomicUsize,
+    ) -> Result<(Address<'u>, Fetched), String> {
+        match self.follow(address, times, left).await {
+            Ok(fetched) => Ok((address, fetched)),
+            Err(error) => Err(format!("{} cannot be fetched: {error}", shown(address.1))),
         }
     }
 
-    async fn fetch(&self, kind: MediaKind, url: &str) -> Result<Fetched, String> {
-        self.follow(kind, url).await.map_err(|error| format!("{} cannot be fetched: {error}", shown(url)))
-    }
-
-    async fn follow(&self, kind: MediaKind, url: &str) -> Result<Fetched, String> {
+    async fn follow(
+        &self,
+        (kind, url): Address<'_>,
+        times: usize,
+        left: &AtomicUsize,
+    ) -> Result<Fetched, String> {
         let mut url = Url::parse(url).map_err(|error| error.to_string())?;
         for _ in 0..=REDIRECTS {
             let response = self.get(&url).await?;
@@ -127,13 +141,7 @@ impl Fetcher {
             if !head.status.is_success() {
                 return Err(format!("the server answers {}", head.status));
             }
-            let bytes = Limited::new(body, FILE_LIMIT).collect().await.map_err(|error| {
-                match error.is::<http_body_util::LengthLimitError>() {
-                    true => format!("it is larger than {FILE_LIMIT} bytes"),
-                    false => "the connection broke off".to_owned(),
-                }
-            })?;
-            let bytes = bytes.to_bytes();
+            let bytes = read(body, times, left).await?;
             let media_type = media_type(kind, &head.headers, &bytes)?;
             return Ok(Fetched { media_type, data: STANDARD.encode(&bytes) });
         }
@@ -147,6 +155,55 @@ impl Fetcher {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("an address with a user name or password is not fetched".to_owned());
         }
+        let reader = match url.port() {
+            None | Some(80 | 443) => &self.web,
+            Some(_) => &self.named,
+        };
+        reader.get(url).await
+    }
+}
+
+/// Reads a whole file, as long as there is room for it.
+async fn read(mut body: Incoming, times: usize, left: &AtomicUsize) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| "the connection broke off".to_owned())?;
+        let Ok(piece) = frame.into_data() else { continue };
+        let cost = piece.len().saturating_mul(times);
+        if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(cost)).is_err() {
+            return Err(format!("the files of this request are larger than {TOTAL_LIMIT} bytes"));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// Reads from some origins and no others.
+struct Reader {
+    origins: Arc<[MediaOrigin]>,
+    client: Client<Connector, Empty<Bytes>>,
+}
+
+impl Reader {
+    fn new(origins: Arc<[MediaOrigin]>) -> Self {
+        let resolver = Guarded { inner: GaiResolver::new(), origins: origins.clone() };
+        let mut http = HttpConnector::new_with_resolver(resolver);
+        http.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            // Hosts are as many as clients name: nothing is kept for the next time.
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        Self { origins, client }
+    }
+
+    /// Why there is no answer is nothing to tell a client: it would learn which private names and ports there are.
+    async fn get(&self, url: &Url) -> Result<http::Response<Incoming>, String> {
         // An address in figures is resolved by nobody, so that the resolver does not see it.
         let literal = match url.host() {
             Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -155,7 +212,7 @@ impl Fetcher {
             None => return Err("there is no host in it".to_owned()),
         };
         if literal.is_some_and(|address| !admit(&self.origins, address)) {
-            return Err(CLOSED.to_owned());
+            return Err(UNREACHABLE.to_owned());
         }
         let mut url = url.clone();
         url.set_fragment(None);
@@ -164,43 +221,38 @@ impl Fetcher {
             .header(USER_AGENT, concat!("penstock/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(|error| error.to_string())?;
-        // What a private name resolves to, and what listens there, is nothing to tell a client about.
-        self.client.request(request).await.map_err(|error| match is_closed(&error) {
-            true => CLOSED.to_owned(),
-            false => "there is no answer".to_owned(),
-        })
+        self.client.request(request).await.map_err(|_| UNREACHABLE.to_owned())
     }
 }
 
-const CLOSED: &str = "this proxy does not fetch from there";
-
-fn is_closed(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains(CLOSED) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
+const UNREACHABLE: &str = "there is no answer, or this proxy does not fetch from there";
 
 /// What the bytes say counts more than what the server says: many serve a WebP as `image/png`, and providers look.
 fn media_type(kind: MediaKind, headers: &HeaderMap, bytes: &[u8]) -> Result<String, String> {
     let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let said = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let seen = infer::get(bytes).map(|found| found.mime_type()).filter(|seen| kind.takes(seen));
-    match seen {
-        Some(seen) => Ok(seen.to_owned()),
-        None if kind.takes(&said) && said != "application/octet-stream" => Ok(said),
-        None if said.is_empty() => Err("the server does not say what it is".to_owned()),
-        None => Err(format!("it is `{}`", shown(&said))),
+    match infer::get(bytes).map(|found| found.mime_type()) {
+        // An archive may be a document of an office, and text is what it is said to be.
+        Some(seen) if seen != "application/zip" && (!seen.starts_with("text/") || seen == "text/html") => {
+            if kind.takes(seen) {
+                Ok(seen.to_owned())
+            } else {
+                Err(format!("it is `{seen}`"))
+            }
+        }
+        _ if kind.takes(&said) && said != "application/octet-stream" => Ok(said),
+        _ if said.is_empty() => Err("the server does not say what it is".to_owned()),
+        _ => Err(format!("it is `{}`", said.chars().take(100).collect::<String>())),
     }
 }
 
-/// Short enough for a message, and without what may be a signature.
+/// Short enough for a message, and without what may be a signature or a password.
 fn shown(url: &str) -> String {
-    url.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
+    let shown = Url::parse(url).map_or_else(
+        |_| "an address".to_owned(),
+        |url| format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path()),
+    );
+    shown.chars().take(200).collect()
 }
 
 /// Resolves names to the addresses that may be fetched from. Checked here and not before, so that a name cannot mean
@@ -227,7 +279,7 @@ impl Service<Name> for Guarded {
             let admitted: Vec<SocketAddr> =
                 resolving.await?.filter(|address| admit(&origins, address.ip())).collect();
             match admitted.is_empty() {
-                true => Err(io::Error::other(CLOSED)),
+                true => Err(io::Error::other(UNREACHABLE)),
                 false => Ok(admitted.into_iter()),
             }
         })
@@ -255,11 +307,22 @@ mod tests {
             (MediaKind::Image, "text/html", b"<html>".as_slice()),
             (MediaKind::Document, "text/html", b"<html>"),
             (MediaKind::Document, "application/octet-stream", b"?"),
-            (MediaKind::Audio, "image/png", png),
         ] {
             let error = of(kind, said, bytes).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+        // Neither is a document of that kind, whatever the server says.
+        for (kind, said, bytes, seen) in [
+            (MediaKind::Document, "application/pdf", b"<html>".as_slice(), "text/html"),
+            (MediaKind::Image, "image/png", b"%PDF-1.7", "application/pdf"),
+            (MediaKind::Audio, "audio/wav", png, "image/png"),
+        ] {
+            assert_eq!(of(kind, said, bytes), Err(format!("it is `{seen}`")));
+        }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + TIME
     }
 
     #[tokio::test]
@@ -275,19 +338,19 @@ mod tests {
             "http://169.254.169.254/latest/meta-data",
             "http://localhost:9/a.png",
         ] {
-            let error = fetcher.fetch_all(&[(MediaKind::Image, url)]).await.unwrap_err();
-            assert!(error.ends_with(CLOSED), "{url}: {error}");
+            let error = fetcher.fetch_all(&[(MediaKind::Image, url)], soon()).await.unwrap_err();
+            assert!(error.ends_with(UNREACHABLE), "{url}: {error}");
         }
         for (url, part) in [
-            ("http://user:pass@example.com/", "password"),
+            ("http://user:secret@example.com/", "password"),
             ("ftp://example.com/", "only http"),
             ("http://", "empty host"),
         ] {
-            let error = fetcher.fetch_all(&[(MediaKind::Image, url)]).await.unwrap_err();
-            assert!(error.contains(part), "{url}: {error}");
+            let error = fetcher.fetch_all(&[(MediaKind::Image, url)], soon()).await.unwrap_err();
+            assert!(error.contains(part) && !error.contains("secret"), "{url}: {error}");
         }
         let many = vec![(MediaKind::Image, "http://127.0.0.1/"); MOST_FILES + 1];
-        assert!(fetcher.fetch_all(&many).await.unwrap_err().contains("17 files"));
+        assert!(fetcher.fetch_all(&many, soon()).await.unwrap_err().contains("17 files"));
         assert!(Fetcher::new(&[], &metrics).is_none());
     }
 }

@@ -60,6 +60,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (a == 198 && matches!(b, 18 | 19))
         || (a == 198 && b == 51 && c == 100)
         || (a == 203 && b == 0 && c == 113)
+        // Azure's channel from a host to its machines has a public address:
+        // <https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16>.
+        || address == Ipv4Addr::new(168, 63, 129, 16)
         // Multicast, reserved, broadcast.
         || a >= 224)
 }
@@ -103,6 +106,7 @@ mod tests {
             "100.64.0.1",
             "127.0.0.1",
             "169.254.169.254",
+            "168.63.129.16",
             "172.16.0.1",
             "172.31.255.255",
             "192.0.0.1",

@@ -63,8 +63,9 @@ impl Dialect for Completions {
         response::encode(response, reply, ledger)
     }
 
-    fn stream_decoder(&self, _upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
-        Box::new(stream_decoder::Decoder::default())
+    fn stream_decoder(&self, upstream: &Upstream<'_>) -> Box<dyn StreamDecoder> {
+        let quirks = upstream.provider.quirks(upstream.model);
+        Box::new(stream_decoder::Decoder::new(quirks.unsaid_finish))
     }
 
     fn stream_encoder(&self, reply: Reply) -> Box<dyn StreamEncoder> {

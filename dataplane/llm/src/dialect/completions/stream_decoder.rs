@@ -23,6 +23,7 @@ pub(super) struct Decoder {
     choice: usize,
     /// Whether each answer has ended; its place is the provider's index.
     ended: Vec<bool>,
+    unsaid_finish: bool,
 }
 
 impl StreamDecoder for Decoder {
@@ -33,7 +34,8 @@ impl StreamDecoder for Decoder {
         }
         if data == "[DONE]" {
             self.is_done = true;
-            return Ok(());
+            let is_open = !self.ended.is_empty() && !self.ended.contains(&true);
+            return if is_open && !self.unsaid_finish { Err(Broken::Cut) } else { Ok(()) };
         }
         let is_error = frame.event.as_deref() == Some("error");
         let report = match serde_json::from_str::<Value>(data) {
@@ -63,6 +65,11 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
+    /// `unsaid_finish`: this server may end a whole answer without saying why.
+    pub fn new(unsaid_finish: bool) -> Self {
+        Self { unsaid_finish, ..Self::default() }
+    }
+
     fn chunk(&mut self, chunk: &Value, out: &mut Vec<Event>) {
         if let Some(error) = response::error_in(chunk) {
             self.is_done = true;
@@ -106,5 +113,23 @@ impl Decoder {
             out.push(Event::Choice(index));
         }
         out.append(&mut events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_without_a_reason_is_a_cut_but_from_servers_that_give_none() {
+        let frame = |data: &str| Frame { event: None, data: data.to_owned(), raw: Default::default() };
+        for (unsaid, reason, want) in
+            [(false, "null", Err(Broken::Cut)), (true, "null", Ok(())), (false, "\"stop\"", Ok(()))]
+        {
+            let (mut decoder, mut out) = (Decoder::new(unsaid), Vec::new());
+            let chunk = format!(r#"{{"choices":[{{"index":0,"text":"hi","finish_reason":{reason}}}]}}"#);
+            decoder.push(&frame(&chunk), &mut out).unwrap();
+            assert_eq!(decoder.push(&frame("[DONE]"), &mut out), want);
+        }
     }
 }
