@@ -32,8 +32,9 @@ pub fn keeps_bytes(envelope: &Envelope, body: &[u8], format: Format, upstream: &
             let quirks = upstream.provider.quirks(upstream.model);
             let mut thinks = false;
             let mut looked_at = envelope.members(body).inspect(|name| thinks |= *name == "thinking");
-            !looked_at.any(|name| touches(quirks, name))
-                && !(thinks && touches_thinking(quirks, text))
+            let is_touched =
+                looked_at.any(|name| touches(quirks, name)) || (thinks && touches_thinking(quirks, text));
+            !is_touched
                 && (quirks.stream_options || !envelope.stream)
                 && !has_foreign_history(quirks, text)
                 && !touches_inside(quirks, text)
