@@ -45,9 +45,9 @@ pub struct ModelRouteSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Vec<RouteModel>,
 
-    /// The rules. Until conditions (`when`) exist, a route has exactly one.
-    #[schemars(length(min = 1, max = 1))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    /// The rules. The first one whose condition holds takes the request.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]), validation = Rule::new("self.all(r, has(r.when) || r.name == self[size(self) - 1].name)").message("a rule without `when` takes every request: only the last one can do without"))]
     pub rules: Vec<RouteRule>,
 
     /// When and how another target takes over inside the same request.
@@ -85,6 +85,11 @@ pub struct RouteRule {
     /// Name, unique in the route; it appears in headers and metrics.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
+
+    /// Which requests the rule takes, in CEL, over `request.{model, endpoint, stream, promptTokens, messages, headers, metadata, user, tools, has.{image,pdf,audio,video,tools,jsonSchema,reasoning}}`. Without it: every request. A condition that has no value for a request, such as a division by zero, counts as one that does not hold. docs/rules.md has the language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub when: Option<String>,
 
     /// The targets.
     #[schemars(length(min = 1, max = 16))]

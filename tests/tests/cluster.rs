@@ -453,6 +453,18 @@ fn the_api_server_refuses_what_the_schema_refuses() {
         ),
         (pool("p", json!([{"name": "a", "type": "OpenAI", "auth": {}}])), "exactly one of"),
         (pool("p", json!([])), "at least 1"),
+        (
+            json!({
+                "apiVersion": "penstock.dev/v1alpha1", "kind": "ModelRoute",
+                "metadata": {"name": "r", "namespace": AI},
+                "spec": {"models": [{"name": "m"}], "rules": [
+                    {"name": "all", "targets": [{"pool": "p", "model": "m"}]},
+                    {"name": "never", "when": "request.stream", "targets": [{"pool": "p", "model": "m"}]},
+                ]},
+            })
+            .to_string(),
+            "only the last one can do without",
+        ),
         (route("r", "a*b", json!([{"pool": "p", "model": "m"}])), "spec.models[0].name"),
         (route("r", "m", json!([{"pool": "p", "model": "m", "weight": 0}])), "weight above 0"),
         (route("r", "m", json!([{"pool": "p", "model": "m", "when": "true"}])), "unknown field"),

@@ -146,6 +146,10 @@ pub enum ParameterPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     pub name: String,
+    /// The condition, in CEL; without one the rule takes every request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Empty where none can be used: whoever meets the rule is told so, and not sent to another one.
     pub targets: Vec<Target>,
 }
 

@@ -163,6 +163,11 @@ impl<'a> Job<'a> {
         self.decoded.get_or_init(decode).as_ref().map_err(Clone::clone)
     }
 
+    /// Can the body be read at all?
+    pub fn check(&self) -> Result<(), BadRequest> {
+        self.decoded().map(|_| ())
+    }
+
     /// The request, decoded; an embedding request is none.
     pub fn request(&self) -> Result<&Request, BadRequest> {
         match self.decoded()? {

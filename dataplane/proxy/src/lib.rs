@@ -8,6 +8,7 @@
 // Failures carry what the client will read, and are moved a few times; a box would not make that any clearer.
 #![allow(clippy::result_large_err)]
 
+mod asked;
 mod attempt;
 mod auth;
 mod credentials;

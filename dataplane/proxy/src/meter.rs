@@ -6,13 +6,14 @@ use std::time::Instant;
 use penstock_llm::{Ledger, Usage};
 
 use crate::metrics::{Metrics, Outcome};
-use crate::runtime::{Candidate, Route};
+use crate::runtime::{Candidate, Route, Rule};
 
 /// One request's account. Dropping it settles it.
 pub struct Meter {
     metrics: Arc<Metrics>,
     started: Instant,
     route: Option<Arc<Route>>,
+    rule: Option<Arc<Rule>>,
     target: Option<Arc<Candidate>>,
     outcome: Option<Outcome>,
     usage: Option<Usage>,
@@ -30,6 +31,7 @@ impl Meter {
             metrics,
             started: Instant::now(),
             route: None,
+            rule: None,
             target: None,
             outcome: None,
             usage: None,
@@ -50,6 +52,10 @@ impl Meter {
 
     pub fn routed(&mut self, route: &Arc<Route>) {
         self.route = Some(route.clone());
+    }
+
+    pub fn met(&mut self, rule: &Arc<Rule>) {
+        self.rule = Some(rule.clone());
     }
 
     /// This target answers; from now on the request is its own.
@@ -99,8 +105,8 @@ impl Drop for Meter {
         let outcome = self.outcome.unwrap_or(silent);
         self.metrics.overhead.observe(self.overhead.as_secs_f64());
         let (Some(target), true) = (&self.target, self.answered) else {
-            let (route, rule) =
-                self.route.as_ref().map_or(("", ""), |route| (route.name.as_str(), route.rule.as_str()));
+            let route = self.route.as_ref().map_or("", |route| &route.name);
+            let rule = self.rule.as_ref().map_or("", |rule| &rule.name);
             self.metrics.request_without_target(route, rule, outcome);
             return;
         };

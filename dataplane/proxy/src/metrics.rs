@@ -66,6 +66,8 @@ descriptions! {
         "Requests whose images and documents were fetched from the web for a provider that takes bytes alone: ok, or failed.";
     UNMETERED = "penstock_unmetered_answers_total", Counter, TARGET,
         "Answers whose provider reported no usage, or that ended before it did: their tokens are unknown and not in penstock_tokens_total.";
+    RULE_ERRORS = "penstock_rule_errors_total", Counter, &["route", "rule"],
+        "Conditions (`when`) that had no value for a request, which then went on to the next rule: a number divided by 0, a text that is no number, an index behind the end of a list.";
     ATTEMPTS = "penstock_attempts_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "result"],
         "Attempts at targets: ok, the class of failure, rejected (the fault is in the request) or abandoned (the client left).";
@@ -103,6 +105,7 @@ pub struct Metrics {
     tokens: IntCounterVec,
     fetched: IntCounterVec,
     unmetered: IntCounterVec,
+    rule_errors: IntCounterVec,
     attempts: IntCounterVec,
     failovers: IntCounterVec,
     skipped: IntCounterVec,
@@ -294,6 +297,7 @@ impl Metrics {
             tokens: add(&registry, IntCounterVec::new(opts(TOKENS), TOKENS.labels)),
             fetched: add(&registry, IntCounterVec::new(opts(FETCHED), FETCHED.labels)),
             unmetered: add(&registry, IntCounterVec::new(opts(UNMETERED), UNMETERED.labels)),
+            rule_errors: add(&registry, IntCounterVec::new(opts(RULE_ERRORS), RULE_ERRORS.labels)),
             attempts: add(&registry, IntCounterVec::new(opts(ATTEMPTS), ATTEMPTS.labels)),
             failovers: add(&registry, IntCounterVec::new(opts(FAILOVERS), FAILOVERS.labels)),
             skipped: add(&registry, IntCounterVec::new(opts(SKIPPED), SKIPPED.labels)),
@@ -360,6 +364,16 @@ impl Metrics {
         self.requests.with_label_values(&[route, rule, "", "", "", "", outcome.as_str()]).inc();
     }
 
+    pub fn rule_failed(&self, route: &str, rule: &str) {
+        self.rule_errors.with_label_values(&[route, rule]).inc();
+    }
+
+    /// Of a rule that is no longer there.
+    pub fn forget_rule(&self, labels: [&str; 2]) {
+        // What is not there need not be removed.
+        drop(self.rule_errors.remove_label_values(&labels));
+    }
+
     pub fn translated(
         &self,
         route: &str,
@@ -415,6 +429,7 @@ mod tests {
         metrics.translated("ns/r", "ns/p", "openai", "seed", "dropped");
         metrics.breaker("ns/p", "openai", "gpt-4o").set(2);
         let _ = metrics.fetched();
+        metrics.rule_failed("ns/r", "rule");
         metrics.config_applied(None, "abc");
         let text = String::from_utf8(metrics.render()).unwrap();
         for description in DESCRIPTIONS {

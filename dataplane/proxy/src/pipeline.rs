@@ -23,6 +23,7 @@ use penstock_llm::envelope::Envelope;
 use penstock_llm::{BadRequest, ClientError, ErrorKind, Format, Refused, Reply};
 use serde_json::value::RawValue;
 
+use crate::asked;
 use crate::attempt::{self, Answer, AnswerBody, Permit};
 use crate::endpoint::{self, ENDPOINTS, Endpoint, Missing};
 use crate::failure::Failure;
@@ -33,7 +34,7 @@ use crate::pick;
 use crate::proxy::Proxy;
 use crate::pump::Pump;
 use crate::reply::{self, Body};
-use crate::runtime::{Candidate, Route, Runtime, Via};
+use crate::runtime::{Candidate, Route, Rule, Runtime, Via};
 use crate::unix_time::unix_ms;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -240,7 +241,13 @@ async fn find_answer(
     };
     let bodies = (&body, &original);
     let job = Job::new(ask, bodies, &envelope, &head.headers, reply, &route, proxy);
-    try_targets(&job, meter).await
+    let rule = asked::choose(&job, &proxy.metrics).map_err(|error| {
+        let mut exit = Exit::from(error);
+        exit.route = Some(route.clone());
+        exit
+    })?;
+    meter.met(rule);
+    try_targets(&job, rule, meter).await
 }
 
 fn configured(proxy: &Proxy) -> Result<Arc<Runtime>, Exit> {
@@ -306,10 +313,10 @@ fn unknown_model(runtime: &Runtime, model: &str) -> Exit {
 }
 
 /// The attempt loop: targets in their order, until one has begun to answer.
-async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
+async fn try_targets(job: &Job<'_>, rule: &Rule, meter: &mut Meter) -> Result<Found, Exit> {
     let route = job.route;
     let deadline = meter.started() + route.total;
-    let mut queue = queue(route);
+    let mut queue = queue(rule);
     let mut failures: Vec<(Arc<Candidate>, Failure)> = Vec::new();
     let mut skipped: Vec<Skip> = Vec::new();
     let mut fetching = Duration::ZERO;
@@ -392,14 +399,14 @@ async fn try_targets(job: &Job<'_>, meter: &mut Meter) -> Result<Found, Exit> {
     Err(every_target_failed(route, failures, &skipped))
 }
 
-/// Every candidate of the route, in the order in which they are tried.
-fn queue(route: &Route) -> VecDeque<Arc<Candidate>> {
+/// Every candidate of the rule, in the order in which they are tried.
+fn queue(rule: &Rule) -> VecDeque<Arc<Candidate>> {
     let weights: Vec<(u32, u32)> =
-        route.targets.iter().map(|target| (target.priority, target.weight)).collect();
+        rule.targets.iter().map(|target| (target.priority, target.weight)).collect();
     let order = pick::order(&weights, &mut rand::rng());
     order
         .into_iter()
-        .filter_map(|i| route.targets.get(i))
+        .filter_map(|i| rule.targets.get(i))
         .flat_map(|target| target.candidates.iter().cloned())
         .collect()
 }

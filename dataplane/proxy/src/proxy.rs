@@ -85,6 +85,8 @@ impl Proxy {
         if let Some(before) = &before {
             let kept = runtime.target_labels();
             before.target_labels().difference(&kept).for_each(|labels| self.metrics.forget_target(*labels));
+            let kept = runtime.rule_labels();
+            before.rule_labels().difference(&kept).for_each(|labels| self.metrics.forget_rule(*labels));
         }
         self.metrics.config_applied(before.as_ref().map(|r| r.revision.as_str()), revision.as_str());
         drop(before);

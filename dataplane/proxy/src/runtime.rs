@@ -13,6 +13,7 @@ use penstock_llm::catalogue::{self, Facts};
 use penstock_llm::provider::{self, Auth, Call, Provider, Site};
 use penstock_llm::simulated::{Behaviour, Failure};
 use penstock_llm::{Format, Upstream};
+use penstock_route::Condition;
 
 use crate::auth::Callers;
 use crate::credentials::{AwsScope, CredentialBook, Scheme};
@@ -37,12 +38,12 @@ pub struct Runtime {
     prefixes: Vec<(String, Arc<Route>)>,
 }
 
-/// A route with its one rule.
+/// A route.
 pub struct Route {
     /// `namespace/name`.
     pub name: String,
-    pub rule: String,
-    pub targets: Vec<Target>,
+    /// The first one that a request meets is its rule.
+    pub rules: Vec<Arc<Rule>>,
     pub failover_on: Vec<FailoverReason>,
     pub max_attempts: usize,
     pub first_token: Duration,
@@ -50,6 +51,14 @@ pub struct Route {
     pub total: Duration,
     pub client: Client,
     pub parameter_policy: ParameterPolicy,
+}
+
+/// A rule of a route.
+pub struct Rule {
+    pub name: String,
+    /// Without one, the rule takes every request.
+    pub when: Option<Condition>,
+    pub targets: Vec<Target>,
 }
 
 pub struct Target {
@@ -167,24 +176,37 @@ impl Runtime {
         Ok(runtime)
     }
 
+    fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.exact.values().chain(self.prefixes.iter().map(|(_, route)| route))
+    }
+
     /// Labels of every target, as its metrics have them.
     pub fn target_labels(&self) -> BTreeSet<TargetLabels<'_>> {
-        let routes = self.exact.values().chain(self.prefixes.iter().map(|(_, route)| route));
-        routes
-            .flat_map(|route| {
-                let candidates = route.targets.iter().flat_map(|target| &target.candidates);
-                candidates.map(|c| {
+        let mut labels = BTreeSet::new();
+        for route in self.routes() {
+            for rule in &route.rules {
+                labels.extend(rule.targets.iter().flat_map(|target| &target.candidates).map(|c| {
                     [
                         route.name.as_str(),
-                        route.rule.as_str(),
+                        rule.name.as_str(),
                         c.pool.as_str(),
                         c.provider_name.as_str(),
                         c.provider.otel_name(),
                         c.model.as_str(),
                     ]
-                })
-            })
-            .collect()
+                }));
+            }
+        }
+        labels
+    }
+
+    /// Route and rule of every rule.
+    pub fn rule_labels(&self) -> BTreeSet<[&str; 2]> {
+        let mut labels = BTreeSet::new();
+        for route in self.routes() {
+            labels.extend(route.rules.iter().map(|rule| [route.name.as_str(), rule.name.as_str()]));
+        }
+        labels
     }
 
     fn add_name(&mut self, model: &str, route: &Arc<Route>) -> Result<(), InvalidSnapshot> {
@@ -245,14 +267,35 @@ fn build_route(
     clients: &Clients,
 ) -> Result<Route, InvalidSnapshot> {
     let config::Route { models: _, rules, failover, parameter_policy } = route;
-    let [rule] = rules.as_slice() else {
-        return Err(InvalidSnapshot(format!(
-            "routes.{name}.rules: expected one rule, found {}",
-            rules.len()
-        )));
-    };
-    let config::Rule { name: rule_name, targets } = rule;
     let config::Failover { reasons, max_attempts, connect_ms, first_token_ms, idle_ms, total_ms } = failover;
+    let rules: Result<Vec<_>, _> =
+        rules.iter().map(|rule| build_rule(name, rule, snapshot, books, metrics).map(Arc::new)).collect();
+    Ok(Route {
+        name: name.to_owned(),
+        rules: rules?,
+        failover_on: reasons.clone(),
+        max_attempts: *max_attempts as usize,
+        first_token: Duration::from_millis(*first_token_ms),
+        idle: Duration::from_millis(*idle_ms),
+        total: Duration::from_millis(*total_ms),
+        client: clients.get(*connect_ms),
+        parameter_policy: *parameter_policy,
+    })
+}
+
+fn build_rule(
+    name: &str,
+    rule: &config::Rule,
+    snapshot: &Snapshot,
+    books: &mut Books,
+    metrics: &Metrics,
+) -> Result<Rule, InvalidSnapshot> {
+    let config::Rule { name: rule_name, when, targets } = rule;
+    let when = when
+        .as_deref()
+        .map(Condition::parse)
+        .transpose()
+        .map_err(|mistake| InvalidSnapshot(format!("routes.{name}.rules.{rule_name}.when: {mistake}")))?;
     let mut built = Vec::with_capacity(targets.len());
     for target in targets {
         let config::Target { pool, model, priority, weight, candidates } = target;
@@ -267,18 +310,7 @@ fn build_route(
             .collect();
         built.push(Target { priority: *priority, weight: *weight, candidates: candidates? });
     }
-    Ok(Route {
-        name: name.to_owned(),
-        rule: rule_name.clone(),
-        targets: built,
-        failover_on: reasons.clone(),
-        max_attempts: *max_attempts as usize,
-        first_token: Duration::from_millis(*first_token_ms),
-        idle: Duration::from_millis(*idle_ms),
-        total: Duration::from_millis(*total_ms),
-        client: clients.get(*connect_ms),
-        parameter_policy: *parameter_policy,
-    })
+    Ok(Rule { name: rule_name.clone(), when, targets: built })
 }
 
 fn build_candidate(

@@ -7,6 +7,7 @@ use penstock_config as config;
 use penstock_crds::status::reason;
 use penstock_crds::{self as crds, ModelRoute, ModelRouteSpec};
 use penstock_llm::catalogue::{Facts, Overrides};
+use penstock_route::Condition;
 
 use super::claims::{Claims, age};
 use super::close::close_names;
@@ -71,14 +72,17 @@ struct Draft<'a> {
 fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'a> {
     let key = ObjectKey { kind: Kind::ModelRoute, namespace: namespace_of(route), name: route.name_any() };
     let ModelRouteSpec { models, rules, failover, parameter_policy } = &route.spec;
-    let invalid = check_failover(failover);
+    let mut invalid = check_failover(failover);
     let mut unresolved = Vec::new();
 
     let rules: Vec<config::Rule> = rules
         .iter()
         .enumerate()
-        .filter_map(|(i, rule)| {
-            let crds::RouteRule { name, targets } = rule;
+        .map(|(i, rule)| {
+            let crds::RouteRule { name, when, targets } = rule;
+            if let Some(Err(mistake)) = when.as_deref().map(Condition::parse) {
+                invalid.push(Problem::new(reason::INVALID, format!("spec.rules[{i}].when"), mistake));
+            }
             let targets: Vec<config::Target> = targets
                 .iter()
                 .enumerate()
@@ -89,11 +93,12 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
                         .ok()
                 })
                 .collect();
-            (!targets.is_empty()).then(|| config::Rule { name: name.clone(), targets })
+            // A rule stays without its targets, too: what it takes is not the next one's.
+            config::Rule { name: name.clone(), when: when.clone(), targets }
         })
         .collect();
 
-    let fresh = (!rules.is_empty()).then(|| config::Route {
+    let fresh = rules.iter().any(|rule| !rule.targets.is_empty()).then(|| config::Route {
         models: distinct(models),
         rules,
         failover: compile_failover(failover),
@@ -192,8 +197,7 @@ fn last_good(key: &ObjectKey, world: &World, pools: &Pools<'_>) -> Option<config
         }
         rule.targets.retain(|target| !target.candidates.is_empty());
     }
-    route.rules.retain(|rule| !rule.targets.is_empty());
-    (!route.rules.is_empty()).then_some(route)
+    route.rules.iter().any(|rule| !rule.targets.is_empty()).then_some(route)
 }
 
 fn has_provider(pool: &config::Pool, name: &str) -> bool {

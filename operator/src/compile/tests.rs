@@ -417,3 +417,52 @@ fn no_verdict_holds_a_secret() {
     let text = format!("{:?}", compile(&broken));
     assert!(!text.contains("very"), "{text}");
 }
+
+const RULES: &str = r#"
+apiVersion: penstock.dev/v1alpha1
+kind: ProviderPool
+metadata: {name: p, namespace: ai}
+spec:
+  providers: [{name: sim, type: Simulated, models: [{name: m}]}]
+---
+apiVersion: penstock.dev/v1alpha1
+kind: ModelRoute
+metadata: {name: r, namespace: ai, generation: 1}
+spec:
+  models: [{name: r}]
+  rules:
+  - {name: first, when: request.has.pdf, targets: [{pool: p, model: m}]}
+  - {name: default, targets: [{pool: p, model: m}]}
+"#;
+
+#[test]
+fn conditions_are_checked_and_go_along() {
+    let good = compile(&world(RULES));
+    let rules = |compiled: &Compiled| {
+        let rules = &compiled.snapshot.routes["ai/r"].rules;
+        rules.iter().map(|rule| (rule.when.clone(), rule.targets.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(&good), [(Some("request.has.pdf".into()), 1), (None, 1)]);
+
+    // A mistake is named, and what was good goes on.
+    let bad = then(&good, &RULES.replace("request.has.pdf", "request.has.pfd"), |_| {});
+    let verdict = &bad.verdicts[&route_key("ai/r")];
+    let accepted = verdict.accepted.as_ref().unwrap_err();
+    assert_eq!(accepted.reason, reason::INVALID);
+    assert!(
+        accepted.message.contains("spec.rules[0].when: line 1, column 13: request.has has no `pfd`"),
+        "{}",
+        accepted.message
+    );
+    assert_eq!(rules(&bad), rules(&good));
+}
+
+/// What a rule takes is not for the next one, which may be a model that must not see it.
+#[test]
+fn a_rule_without_a_usable_target_stays() {
+    let text = RULES.replacen("{pool: p, model: m}", "{pool: gone, model: m}", 1);
+    let compiled = compile(&world(&text));
+    let rules = &compiled.snapshot.routes["ai/r"].rules;
+    assert_eq!(rules.iter().map(|rule| rule.targets.len()).collect::<Vec<_>>(), [0, 1]);
+    assert!(compiled.verdicts[&route_key("ai/r")].resolved_refs.is_err());
+}

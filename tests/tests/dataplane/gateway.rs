@@ -94,6 +94,23 @@ impl World {
         self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
     }
 
+    /// A route for the model of this name with these rules: name, condition where it has one, and the pool whose model
+    /// `m` answers.
+    pub fn route_by_rules(&mut self, name: &str, rules: &[(&str, Option<&str>, &str)]) {
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|(name, when, pool)| {
+                let mut rule = json!({"name": name, "targets": [{"pool": pool, "model": "m"}]});
+                if let Some(when) = when {
+                    rule["when"] = json!(when);
+                }
+                rule
+            })
+            .collect();
+        let spec = json!({"models": [{"name": name}], "rules": rules});
+        self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
+    }
+
     /// The same with this `parameterPolicy`.
     pub fn route_with_policy(&mut self, name: &str, pools: &[&str], policy: &str) {
         self.route(name, pools, json!({}));

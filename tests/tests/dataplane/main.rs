@@ -17,6 +17,7 @@ mod plain_client;
 mod reencoded;
 mod refusal;
 mod reload;
+mod rules;
 mod sdk;
 mod sdk_errors;
 mod sdk_providers;
