@@ -378,6 +378,45 @@ fn strangers_get_no_configuration() {
     }
 }
 
+/// What a rule takes stays with it: a rule whose pool is missing answers 503 and says where to look, and the others serve.
+#[test]
+fn a_rule_without_a_usable_target_does_not_give_its_requests_away() {
+    let Some(plane) = Plane::start("rules", 1) else { return };
+    let upstream = Replay::start(answers::openai("ok"));
+    plane.secret("key", "sk-1");
+    plane.cluster.apply(&pool("p", json!([openai("o", &upstream, "key")])));
+    let rules = |pdf: &str| {
+        json!({
+            "apiVersion": "penstock.dev/v1alpha1", "kind": "ModelRoute",
+            "metadata": {"name": "r", "namespace": AI},
+            "spec": {"models": [{"name": "m"}, {"name": "private"}], "rules": [
+                {"name": "private", "when": pdf, "targets": [{"pool": "gone", "model": "gpt-4o"}]},
+                {"name": "default", "targets": [{"pool": "p", "model": "gpt-4o"}]},
+            ]},
+        })
+        .to_string()
+    };
+    plane.cluster.apply(&rules("request.model == 'private'"));
+    let unresolved = plane.wait_condition("modelroutes.penstock.dev/r", "ResolvedRefs", "False");
+    assert_eq!(unresolved["reason"], "PoolNotFound", "{unresolved}");
+    let proxy = &plane.proxies[0];
+    proxy.wait_serving("m");
+    let answer = proxy.ask("private", false).expect("an answer");
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("rule `private` of route ai/r has no usable target"), "{}", answer.text());
+    assert_eq!(upstream.requests().iter().filter(|request| request.json()["model"] != "gpt-4o").count(), 0);
+
+    // A condition with a mistake is named, and what was good goes on.
+    plane.cluster.apply(&rules("request.modle == 'private'"));
+    let refused = plane.wait_condition("modelroutes.penstock.dev/r", "Accepted", "False");
+    let message = refused["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("spec.rules[0].when: line 1, column 9") && message.contains("`model`"),
+        "{refused}"
+    );
+    assert_eq!(proxy.ask("m", false).expect("an answer").status, 200);
+}
+
 /// What the ConfigMap says of a model counts for the next request; a mistake in it is an Event, and changes nothing.
 #[test]
 fn a_configmap_adds_to_the_catalogue() {

@@ -372,6 +372,10 @@ impl Metrics {
     pub fn forget_rule(&self, labels: [&str; 2]) {
         // What is not there need not be removed.
         drop(self.rule_errors.remove_label_values(&labels));
+        let [route, rule] = labels;
+        for outcome in Outcome::ALL {
+            drop(self.requests.remove_label_values(&[route, rule, "", "", "", "", outcome.as_str()]));
+        }
     }
 
     pub fn translated(

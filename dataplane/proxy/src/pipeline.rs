@@ -317,6 +317,16 @@ async fn try_targets(job: &Job<'_>, rule: &Rule, meter: &mut Meter) -> Result<Fo
     let route = job.route;
     let deadline = meter.started() + route.total;
     let mut queue = queue(rule);
+    if queue.is_empty() {
+        let message = format!(
+            "rule `{}` of route {} has no usable target: the status of the ModelRoute says why",
+            rule.name, route.name
+        );
+        let mut exit = Exit::from(ClientError::new(503, "no_target_available", message));
+        exit.outcome = Outcome::UpstreamError;
+        exit.route = Some(route.clone());
+        return Err(exit);
+    }
     let mut failures: Vec<(Arc<Candidate>, Failure)> = Vec::new();
     let mut skipped: Vec<Skip> = Vec::new();
     let mut fetching = Duration::ZERO;

@@ -5,8 +5,11 @@ use regex::RegexBuilder;
 
 use crate::condition::Mistake;
 use crate::eval::{Comparison, Loop, Math, Node, Search, Table};
+use crate::scan;
 use crate::subject::Feature;
 
+/// Levels of a checked tree.
+const DEEPEST: usize = 100;
 /// Largest compiled pattern, in bytes.
 const PATTERN_LIMIT: usize = 1 << 18;
 
@@ -42,11 +45,12 @@ impl Type {
         }
     }
 
-    fn fits(&self, other: &Self) -> bool {
+    /// The type of what may be either; `None` where they do not go together.
+    fn join(&self, other: &Self) -> Option<Self> {
         match (self, other) {
-            (Self::Any, _) | (_, Self::Any) => true,
-            (Self::List(left), Self::List(right)) => left.fits(right),
-            _ => self == other,
+            (Self::Any, known) | (known, Self::Any) => Some(known.clone()),
+            (Self::List(left), Self::List(right)) => left.join(right).map(|of| Self::List(Box::new(of))),
+            _ => (self == other).then(|| self.clone()),
         }
     }
 }
@@ -89,6 +93,7 @@ pub(crate) struct Scope<'t> {
     text: &'t str,
     /// Variables of the loops around: the item's name and type, and the type of what is made of them.
     loops: Vec<(String, Type, Type)>,
+    depth: usize,
     pub reads_body: bool,
 }
 
@@ -114,7 +119,7 @@ fn article(of: &Type) -> String {
 
 impl<'t> Scope<'t> {
     pub fn new(text: &'t str) -> Self {
-        Self { text, loops: Vec::new(), reads_body: false }
+        Self { text, loops: Vec::new(), depth: 0, reads_body: false }
     }
 
     /// The parser keeps no places of what it could read: the first place where the blamed word stands is shown.
@@ -123,6 +128,15 @@ impl<'t> Scope<'t> {
     }
 
     fn check(&mut self, expr: &IdedExpr) -> Checked {
+        // Evaluation calls itself as deep as this, on whatever thread the request is on.
+        self.depth += 1;
+        let checked =
+            if self.depth > DEEPEST { Err(self.mistake("", scan::TOO_DEEP)) } else { self.one(expr) };
+        self.depth -= 1;
+        checked
+    }
+
+    fn one(&mut self, expr: &IdedExpr) -> Checked {
         match &expr.expr {
             Expr::Literal(literal) => self.literal(literal),
             Expr::Ident(name) => self.ident(name),
@@ -133,11 +147,10 @@ impl<'t> Scope<'t> {
                 let mut items = Vec::with_capacity(list.elements.len());
                 for element in &list.elements {
                     let (item, kind) = self.check(element)?;
-                    if !of.fits(&kind) {
+                    of = of.join(&kind).ok_or_else(|| {
                         let message = format!("this list has {} beside {}", article(&of), article(&kind));
-                        return Err(self.mistake("[", message));
-                    }
-                    of = kind;
+                        self.mistake("[", message)
+                    })?;
                     items.push(item);
                 }
                 Ok((Node::List(items), Type::List(Box::new(of))))
@@ -295,11 +308,10 @@ impl<'t> Scope<'t> {
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 let condition = self.truth(condition, "?")?;
                 let ((yes, of), (no, other)) = (self.check(yes)?, self.check(no)?);
-                if !of.fits(&other) {
+                let of = of.join(&other).ok_or_else(|| {
                     let message = format!("one branch is {}, the other {}", article(&of), article(&other));
-                    return Err(self.mistake("?", message));
-                }
-                let of = if of == Type::List(Box::new(Type::Any)) { other } else { of };
+                    self.mistake("?", message)
+                })?;
                 Ok((Node::If(Box::new([*condition, yes, no])), of))
             }
             (operators::NEGATE, [inner]) => match self.check(inner)? {
@@ -357,7 +369,7 @@ impl<'t> Scope<'t> {
                 }
                 Ok((Node::IsIn(Box::new(item), table), Type::Bool))
             }
-            Type::List(inner) if inner.fits(&of_item) && is_plain(&of_item) => {
+            Type::List(inner) if inner.join(&of_item).is_some() && is_plain(&of_item) => {
                 Ok((Node::In(Box::new(item), Box::new(of)), Type::Bool))
             }
             other => {
@@ -381,9 +393,7 @@ impl<'t> Scope<'t> {
             let message = format!("`{sign}` between {} and {}{hint}", article(&of), article(&other));
             scope.mistake(sign, message)
         };
-        if !of.fits(&other) {
-            return Err(differ(self));
-        }
+        let Some(joined) = of.join(&other) else { return Err(differ(self)) };
         let sides = (Box::new(left), Box::new(right));
         if let Some(comparison) = comparison(name) {
             let ordered = matches!(of, Type::Int | Type::Double | Type::Text);
@@ -401,8 +411,7 @@ impl<'t> Scope<'t> {
             (Math::Add, Type::Text | Type::List(_)) => true,
             _ => false,
         };
-        let of = if of == Type::List(Box::new(Type::Any)) { other.clone() } else { of.clone() };
-        if fits { Ok((Node::Math(math, sides.0, sides.1), of)) } else { Err(differ(self)) }
+        if fits { Ok((Node::Math(math, sides.0, sides.1), joined)) } else { Err(differ(self)) }
     }
 
     fn function(&mut self, name: &str, is_method: bool, given: &[&IdedExpr]) -> Checked {
@@ -589,7 +598,9 @@ fn place_of(text: &str, word: &str) -> Option<(usize, usize)> {
         let after = text.get(at + word.len()..).and_then(|tail| tail.chars().next());
         let begins = word.starts_with(of_word) && before.is_some_and(of_word);
         let ends = word.ends_with(of_word) && after.is_some_and(of_word);
-        !begins && !ends
+        // `<` is not the one of `<=`, nor `!` that of `!=`.
+        let goes_on = matches!(word, "<" | ">" | "!") && after == Some('=');
+        !begins && !ends && !goes_on
     };
     let is_quoted = |at: usize| {
         let mut quote = None;

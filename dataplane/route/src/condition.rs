@@ -1,20 +1,20 @@
 //! One condition: parsed and checked once, evaluated for each request.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cel::parser::Parser;
 
 use crate::check::{self, Scope};
 use crate::eval::{Fault, Node, Run, Val};
+use crate::scan;
 use crate::subject::Subject;
 
 /// Longest text of a condition, in bytes.
 pub const LONGEST: usize = 1024;
-/// The parser, the checker and the evaluation call themselves; [`nesting`] of at most this fits any thread's stack.
-const DEEPEST: usize = 48;
-/// Steps that one evaluation may take: entries of lists, and turns of `exists`, `all`, `filter`, `map` and `exists_one`.
-/// How many there are is the client's doing.
+/// Of the thread that parses; only what is used of it is ever there.
+const STACK: usize = 64 << 20;
+/// Steps that one evaluation may take: entries of lists, turns of `exists`, `all`, `filter`, `map` and `exists_one`, and
+/// each KiB of text that is looked at or made. How many there are is the client's doing.
 pub const MOST_STEPS: usize = 20_000;
 
 /// A condition that can be evaluated.
@@ -48,27 +48,29 @@ impl Condition {
         if text.len() > LONGEST {
             return Err(Mistake { at: None, message: format!("a condition has at most {LONGEST} bytes") });
         }
-        if nesting(text) > DEEPEST {
-            return Err(Mistake {
-                at: None,
-                message: format!("brackets are nested more than {DEEPEST} deep"),
+        scan::check(text)?;
+        // The parser takes up to 150 KiB of stack for a bracket, and a stack that overflows ends the process. A mistake
+        // in the parser must not cost more than this condition.
+        let unread = || Mistake { at: None, message: "this cannot be read as CEL".to_owned() };
+        std::thread::scope(|scope| {
+            let reading = std::thread::Builder::new()
+                .name("condition".to_owned())
+                .stack_size(STACK)
+                .spawn_scoped(scope, || Self::read(text));
+            reading.map_err(|_| unread())?.join().map_err(|_| unread())?
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let ast = Parser::new().max_recursion_depth(96).parse(text).map_err(|errors| {
+            let first = errors.errors.into_iter().next();
+            let at = first.as_ref().and_then(|error| {
+                let place = |n: isize| usize::try_from(n).ok().filter(|n| *n > 0);
+                Some((place(error.pos.0)?, place(error.pos.1)?))
             });
-        }
-        // A mistake in the parser must not cost more than this condition.
-        let parsed = catch_unwind(AssertUnwindSafe(|| Parser::new().max_recursion_depth(32).parse(text)));
-        let ast = match parsed {
-            Ok(Ok(ast)) => ast,
-            Ok(Err(errors)) => {
-                let first = errors.errors.into_iter().next();
-                let at = first.as_ref().and_then(|error| {
-                    let place = |n: isize| usize::try_from(n).ok().filter(|n| *n > 0);
-                    Some((place(error.pos.0)?, place(error.pos.1)?))
-                });
-                let message = first.map_or_else(|| "this is not CEL".to_owned(), |error| plainer(&error.msg));
-                return Err(Mistake { at, message });
-            }
-            Err(_) => return Err(Mistake { at: None, message: "this cannot be read as CEL".to_owned() }),
-        };
+            let message = first.map_or_else(|| "this is not CEL".to_owned(), |error| plainer(&error.msg));
+            Mistake { at, message }
+        })?;
         let mut scope = Scope::new(text);
         let root = check::condition(&ast, &mut scope)?;
         Ok(Self { root, reads_body: scope.reads_body })
@@ -95,40 +97,9 @@ fn plainer(message: &str) -> String {
     if message.contains("'<EOF>'") {
         return "the condition ends before it is complete".to_owned();
     }
+    if message.contains("Recursion limit") {
+        return scan::TOO_DEEP.to_owned();
+    }
     let short = message.split(" expecting ").next().unwrap_or(message);
     short.trim_start_matches("Syntax error: ").to_owned()
-}
-
-/// At least how deep the parser will call itself, and the tree will be: brackets that are open, and in each of them the
-/// operators in a row. `&&` and `||` begin a new row, because the parser balances them, and so does a comma.
-fn nesting(text: &str) -> usize {
-    let (mut rows, mut deepest) = (vec![0_usize], 0);
-    let mut quote = None;
-    let mut escaped = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), c) if open == c => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '&' | '|') if chars.peek() == Some(&c) => {
-                chars.next();
-                rows.last_mut().into_iter().for_each(|row| *row = 0);
-            }
-            (None, ',') => rows.last_mut().into_iter().for_each(|row| *row = 0),
-            (None, '(' | '[' | '{') => {
-                rows.last_mut().into_iter().for_each(|row| *row += 1);
-                rows.push(0);
-            }
-            (None, ')' | ']' | '}') if rows.len() > 1 => drop(rows.pop()),
-            (None, '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '.' | '?') => {
-                rows.last_mut().into_iter().for_each(|row| *row += 1);
-            }
-            _ => {}
-        }
-        deepest = deepest.max(rows.iter().sum());
-    }
-    deepest
 }

@@ -156,7 +156,11 @@ impl<'s> Run<'s> {
                 let key = self.text(key)?;
                 Val::Bool(self.entry(*table, &key).is_some())
             }
-            Node::Local(at) => self.locals.get(*at).cloned().ok_or_else(odd)?,
+            Node::Local(at) => {
+                let value = self.locals.get(*at).cloned().ok_or_else(odd)?;
+                self.pay(&value)?;
+                value
+            }
             Node::Made(at) => match self.locals.get_mut(*at).ok_or_else(odd)? {
                 Val::List(list) => Val::List(std::mem::take(list)),
                 other => other.clone(),
@@ -174,6 +178,9 @@ impl<'s> Run<'s> {
             }
             Node::In(item, list) => {
                 let (item, list) = (self.eval(item)?, self.list(list)?);
+                self.count(list.len())?;
+                self.pay(&item)?;
+                list.iter().try_for_each(|other| self.pay(other))?;
                 Val::Bool(list.iter().any(|other| compare(&item, other) == Some(Ordering::Equal)))
             }
             Node::Not(inner) => Val::Bool(!self.bool(inner)?),
@@ -186,6 +193,7 @@ impl<'s> Run<'s> {
             }
             Node::Compare(comparison, left, right) => {
                 let (left, right) = (self.eval(left)?, self.eval(right)?);
+                self.pay(&left)?;
                 // Nothing is greater or less than what is no number (NaN).
                 let order = compare(&left, &right);
                 Val::Bool(match comparison {
@@ -197,7 +205,15 @@ impl<'s> Run<'s> {
                     Comparison::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
                 })
             }
-            Node::Math(math, left, right) => calculate(*math, self.eval(left)?, self.eval(right)?)?,
+            Node::Math(math, left, right) => {
+                let (left, right) = (self.eval(left)?, self.eval(right)?);
+                // What a loop has made so far is taken, and not copied.
+                if !matches!(left, Val::List(_)) {
+                    self.pay(&left)?;
+                }
+                self.pay(&right)?;
+                calculate(*math, left, right)?
+            }
             Node::Negate(inner) => match self.eval(inner)? {
                 Val::Int(value) => Val::Int(value.checked_neg().ok_or_else(overflow)?),
                 Val::Double(value) => Val::Double(-value),
@@ -205,19 +221,28 @@ impl<'s> Run<'s> {
             },
             Node::Size(inner) => Val::Int(match self.eval(inner)? {
                 // CEL counts code points.
-                Val::Str(text) => i64::try_from(text.chars().count()).map_err(|_| overflow())?,
+                Val::Str(text) => {
+                    self.look(&text)?;
+                    i64::try_from(text.chars().count()).map_err(|_| overflow())?
+                }
                 Val::List(list) => i64::try_from(list.len()).map_err(|_| overflow())?,
                 _ => return Err(odd()),
             }),
             Node::Search(search, text, part) => {
                 let (text, part) = (self.text(text)?, self.text(part)?);
+                self.look(&text)?;
+                self.look(&part)?;
                 Val::Bool(match search {
                     Search::Contains => text.contains(part.as_ref()),
                     Search::StartsWith => text.starts_with(part.as_ref()),
                     Search::EndsWith => text.ends_with(part.as_ref()),
                 })
             }
-            Node::Matches(text, pattern) => Val::Bool(pattern.is_match(&self.text(text)?)),
+            Node::Matches(text, pattern) => {
+                let text = self.text(text)?;
+                self.look(&text)?;
+                Val::Bool(pattern.is_match(&text))
+            }
             Node::ToInt(inner) => Val::Int(match self.eval(inner)? {
                 Val::Int(value) => value,
                 Val::Double(value) => whole(value)?,
@@ -277,6 +302,22 @@ impl<'s> Run<'s> {
             return Err(Fault(format!("more than {MOST_STEPS} steps")));
         }
         Ok(())
+    }
+
+    fn look(&mut self, text: &str) -> Result<(), Fault> {
+        self.count(text.len() / 1024)
+    }
+
+    /// For a value that is copied or gone through.
+    fn pay(&mut self, value: &Val<'_>) -> Result<(), Fault> {
+        match value {
+            Val::Str(text) => self.look(text),
+            Val::List(list) => {
+                self.count(list.len())?;
+                list.iter().try_for_each(|item| self.pay(item))
+            }
+            Val::Bool(_) | Val::Int(_) | Val::Double(_) | Val::Turn(_) => Ok(()),
+        }
     }
 
     /// `&&` and `||` of CEL: a side that decides counts more than one that has no value, wherever it stands.

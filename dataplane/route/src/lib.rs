@@ -12,6 +12,7 @@
 mod check;
 pub mod condition;
 mod eval;
+mod scan;
 pub mod subject;
 
 pub use condition::{Condition, Mistake};

@@ -186,37 +186,98 @@ fn mistakes_are_named_where_they_are() {
     assert!(Condition::parse(&long).unwrap_err().to_string().contains("1024 bytes"));
 }
 
-/// The parser and the checker call themselves; no text that is short enough may be too much for a thread's stack.
+/// The parser, the checker and the evaluation call themselves: no text may be too much for the stack of a thread that
+/// has as little of it as the runtime's.
 #[test]
 fn nesting_ends_in_a_mistake_and_not_in_the_stack() {
-    let repeated = |begin: &str, middle: &str, end: &str| {
-        let times = 1000 / (begin.len() + end.len());
+    let wrap = |begin: &str, middle: &str, end: &str, times: usize| {
         format!("{}{middle}{}", begin.repeat(times), end.repeat(times))
     };
-    for text in [
-        repeated("(", "true", ")"),
-        repeated("[", "true", "]"),
-        repeated("{", "true", "}"),
-        repeated("size(", "1", ")"),
-        repeated("true?", "true", ":true"),
-        repeated("!", "true", ""),
-        repeated("-", "1", ""),
-        repeated("1+", "1", ""),
-        repeated("1*", "1", ""),
-        repeated("1<", "1", ""),
-        repeated("a.", "a", ""),
-        repeated("", "request", ".a"),
-        repeated("", "request", "[0]"),
-        repeated("", "request", ".f()"),
-        repeated("", "request", ".map(x,x)"),
-        repeated("", "request", "?"),
-        repeated("true&&", "true", ""),
-        repeated("true||", "true", ""),
-    ] {
-        let thread =
-            std::thread::Builder::new().stack_size(2 << 20).spawn(move || drop(Condition::parse(&text)));
-        thread.unwrap().join().unwrap();
+    let mut texts = Vec::new();
+    for times in (1..60).chain([100, 200, 300]) {
+        for (begin, middle, end) in [
+            ("(", "true", ")"),
+            ("[", "true", "]"),
+            ("{", "true", "}"),
+            ("size(", "'a'", ")"),
+            ("true?", "true", ":true"),
+            ("!(", "true", ")"),
+            ("-(", "1", ")"),
+            ("1+", "1", ""),
+            ("1*", "1", ""),
+            ("1<", "1", ""),
+            ("1 in ", "[1]", ""),
+            ("a.", "a", ""),
+            ("", "request", ".a"),
+            ("", "request.tools", "[0]"),
+            ("", "request", ".f()"),
+            ("", "request.tools", ".map(x,x)"),
+            ("true&&", "true", ""),
+            ("true||", "true", ""),
+            ("//'\n1+", "1", ""),
+            ("r'\\'=='' || 1+", "1", ""),
+        ] {
+            texts.push(wrap(begin, middle, end, times));
+            texts.push(format!("{} == 1", wrap(begin, middle, end, times)));
+        }
     }
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        let asked = asked();
+        let read = texts.iter().filter_map(|text| Condition::parse(text).ok());
+        read.map(|condition| condition.holds(&asked)).filter(|held| *held == Ok(true)).count()
+    });
+    // Among them are some that hold: the limits leave room for what people write.
+    assert!(thread.unwrap().join().unwrap() > 50);
+}
+
+/// What the parser would take for something else than what is written.
+#[test]
+fn what_the_parser_reads_otherwise_is_refused() {
+    for (text, want) in [
+        ("!!request.stream", "line 1, column 2: two `!` in a row"),
+        ("! ! request.stream", "line 1, column 3: two `!` in a row"),
+        ("--1 == 1", "line 1, column 2: two `-` in a row"),
+        ("true // really", "line 1, column 6: comments are not used here"),
+        ("r'a' == 'a'", "line 1, column 2: raw strings"),
+        ("\"\"\"a\"\"\" == 'a'", "line 1, column 1: quotes of three"),
+        ("'it\\'s' == 'a'", "line 1, column 4: write a quote inside of the other kind of quotes"),
+        ("request.user == 'a", "line 1, column 17: this quote is not closed"),
+        ("request.user == 'a\nb'", "line 1, column 17: this quote is not closed on its line"),
+        ("request.promptTokens <= 5 && request.user < 3", "line 1, column 43"),
+        ("1 + [[],['a'],[],[1]][1][0] > 0", "this list has a list of string beside a list of int"),
+        ("1 + ([[]] + [['a']])[1][0] > 0", "`+` between an int and a string"),
+    ] {
+        let mistake = Condition::parse(text).map(|_| text).unwrap_err().to_string();
+        assert!(mistake.contains(want), "{text}: {mistake}");
+    }
+    for text in [
+        "1 - (-1) == 2",
+        "\"it's\" == \"it's\" && '//' != ''",
+        "[['a'], []][0][0] == 'a'",
+        "'\\n'.size() == 1",
+    ] {
+        assert_eq!(Condition::parse(text).unwrap().holds(&asked()), Ok(true), "{text}");
+    }
+}
+
+/// Neither the length of texts nor what a condition makes of them is without a limit.
+#[test]
+fn texts_cost_steps_too() {
+    let mut asked = asked();
+    let grows = format!("['aaaaaaaaaaaaaaaa']{}.size() > 3", ".map(a,a+a+a+a+a)".repeat(14));
+    let doubles = format!("[[1,1]]{}.size() > 3", ".map(a,a+a)".repeat(22));
+    asked.messages = vec![Turn { role: "user", text: "a".repeat(2 << 20) }];
+    asked.tools = (0..200).map(|i| format!("a{i:08}b")).collect();
+    let searches = "request.messages.exists(m, request.tools.exists(t, m.text.contains(t)))";
+    for text in [&grows, &doubles, searches] {
+        let error = Condition::parse(text).map(|condition| condition.holds(&asked));
+        assert!(
+            error.as_ref().is_ok_and(|held| held.as_ref().is_err_and(|error| error.contains("steps"))),
+            "{error:?}"
+        );
+    }
+    let once = "request.messages.exists(m, m.text.contains('b'))";
+    assert_eq!(Condition::parse(once).unwrap().holds(&asked), Ok(false));
 }
 
 #[test]
