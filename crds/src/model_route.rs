@@ -40,14 +40,14 @@ use crate::status::ObjectStatus;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelRouteSpec {
-    /// What clients put in `model`: an exact name, or a prefix with one trailing `*`. An exact name beats a prefix, a longer prefix beats a shorter one.
+    /// What clients put in `model`: an exact name, a prefix with one trailing `*`, or `*` alone. An exact name beats a prefix, a longer prefix beats a shorter one.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Vec<RouteModel>,
 
     /// The rules. The first one whose condition holds takes the request.
     #[schemars(length(min = 1, max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]), validation = Rule::new("self.all(r, has(r.when) || r.name == self[size(self) - 1].name)").message("a rule without `when` takes every request: only the last one can do without"))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]), validation = Rule::new("self.all(r, has(r.when) || r.name == self[size(self) - 1].name)").message("a rule without `when` takes every request: only the last one can do without"), validation = Rule::new("self.all(r, !has(r.sticky) || r.strategy == 'Weighted')").message("`sticky` belongs to `strategy: Weighted`"))]
     pub rules: Vec<RouteRule>,
 
     /// When and how another target takes over inside the same request.
@@ -73,8 +73,8 @@ pub enum ParameterPolicy {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RouteModel {
-    /// Exact name, or a prefix with one trailing `*`.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\s*]+\*?$"))]
+    /// Exact name, a prefix with one trailing `*`, or `*` for every name that no other route has.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^([^\s*]+\*?|\*)$"))]
     pub name: String,
 }
 
@@ -91,22 +91,76 @@ pub struct RouteRule {
     #[schemars(length(min = 1, max = 1024))]
     pub when: Option<String>,
 
+    /// In which order the targets of one priority are tried.
+    #[serde(default)]
+    pub strategy: Strategy,
+
+    /// Requests that belong together stay at one target, as long as it can serve them. Without it each request draws anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+
     /// The targets.
     #[schemars(length(min = 1, max = 16))]
-    #[x_kube(validation = Rule::new("self.exists(t, t.weight > 0)").message("at least one target needs a weight above 0"))]
+    #[x_kube(validation = Rule::new("self.exists(t, t.weight > 0 && !has(t.onlyAfter))").message("at least one target needs a weight above 0 and no `onlyAfter`"))]
     pub targets: Vec<Target>,
+
+    /// Times of this rule, in place of the route's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<RuleTimeouts>,
+}
+
+/// In which order the targets of one priority are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Strategy {
+    /// By weight: a target comes first as often as its weight says. The providers of one target in their pool's order.
+    #[default]
+    Priority,
+    /// The same; the only strategy that takes `sticky`.
+    Weighted,
+    /// What the request is expected to cost, by the prices of catalogue and pools. Unknown prices come last.
+    LeastCost,
+    /// Time to the first token, as measured lately, times the requests under way.
+    LeastLatency,
+    /// Requests under way, in relation to the weight.
+    LeastBusy,
+}
+
+/// What requests have in common that stay together.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(self.by == 'Header') == has(self.header)").message("`header` belongs to `by: Header`").field_path(".header"))]
+pub struct Sticky {
+    /// What is compared. A request without it draws a target like any other.
+    pub by: StickyBy,
+    /// Name of the header, in lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-z0-9][-_a-z0-9]*$"))]
+    pub header: Option<String>,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StickyBy {
+    /// The end user: `user`, or Anthropic's `metadata.user_id`.
+    User,
+    /// A header of the request.
+    Header,
+    /// How the conversation began: its instructions and its first message, which all of its turns repeat.
+    Conversation,
 }
 
 /// A model in a pool of the same namespace.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.equivalents) || self.equivalents == 'None' || has(self.model)").message("`equivalents` needs a `model` to be equivalent to").field_path(".equivalents"))]
 pub struct Target {
     /// Name of the ProviderPool.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub pool: String,
-    /// Model, as the pool names it.
+    /// Model, as the pool names it. Without it: the name that the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\s*]+$"))]
-    pub model: String,
+    pub model: Option<String>,
     /// Lower is tried first; the next priority when all of this one failed.
     #[serde(default)]
     #[schemars(range(min = 0, max = 100))]
@@ -115,6 +169,66 @@ pub struct Target {
     #[serde(default = "hundred")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: u32,
+    /// The target takes no first attempts: it is tried only after one of these failures of another target. So the fallback for prompts that are too long can be another one than for filtered content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 7))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub only_after: Option<Vec<FailoverReason>>,
+    /// Auto: when all targets of the rule failed, models of the same class in the pools of the namespace take over: with the abilities and at least the context window of this one, at a price in the same band. Answers of theirs say so.
+    #[serde(default)]
+    pub equivalents: Equivalents,
+    /// Times of this target, in place of the rule's and the route's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TargetTimeouts>,
+}
+
+/// Whether models of the same class take over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Equivalents {
+    /// Only the targets that are written down.
+    #[default]
+    None,
+    /// Models of the same class too, as a last resort.
+    Auto,
+}
+
+/// Times of one target.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TargetTimeouts {
+    /// DNS, TCP and TLS of one attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Duration>,
+    /// From sending one attempt to its first meaningful event, for streamed answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<Duration>,
+    /// One attempt at an answer that is not streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Duration>,
+    /// Silence inside a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+}
+
+/// Times of one rule.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RuleTimeouts {
+    /// DNS, TCP and TLS of one attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Duration>,
+    /// From sending one attempt to its first meaningful event, for streamed answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<Duration>,
+    /// One attempt at an answer that is not streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Duration>,
+    /// Silence inside a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+    /// The whole request, all attempts and the stream included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<Duration>,
 }
 
 /// When and how another target takes over. Nothing reaches the client before the first meaningful event; until then these failures go to the next target.
@@ -122,8 +236,8 @@ pub struct Target {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Failover {
     /// Failures that go to the next target. An empty list turns failover off.
-    #[serde(default = "every_reason")]
-    #[schemars(length(max = 6))]
+    #[serde(default = "default_reasons")]
+    #[schemars(length(max = 7))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub reasons: Vec<FailoverReason>,
     /// Attempts in all, the first included.
@@ -133,11 +247,57 @@ pub struct Failover {
     /// How long each step may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Second attempts at a target that failed in this request, when no other one is left.
+    #[serde(default)]
+    pub retries: Retries,
+    /// A second target is asked while the first one is slower than it usually is, and the first answer counts. Off where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedging: Option<Hedging>,
 }
 
 impl Default for Failover {
     fn default() -> Self {
-        Self { reasons: every_reason(), max_attempts: three(), timeouts: Timeouts::default() }
+        Self {
+            reasons: default_reasons(),
+            max_attempts: three(),
+            timeouts: Timeouts::default(),
+            retries: Retries::default(),
+            hedging: None,
+        }
+    }
+}
+
+/// Second attempts at a target, after a pause that grows and has jitter. For failures that pass: Connect, ServerError, Overloaded, and RateLimited where the provider asks for less than two seconds.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Retries {
+    /// Second attempts at a target may be so many percent of its first ones, in each proxy: what fails is not flooded. 0 turns them off.
+    #[schemars(range(min = 0, max = 100))]
+    pub budget_percent: u32,
+    /// Pause before the second round; it doubles with each one. A provider's own word (`Retry-After`) counts where it is longer.
+    pub backoff: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { budget_percent: 20, backoff: Duration::from_millis(100) }
+    }
+}
+
+/// When a second target is asked before the first one failed. It starts after the time within which 95 of 100 answers of the first target began lately; the loser is cancelled.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Hedging {
+    /// Hedged requests may be so many percent of all, for each target in each proxy.
+    #[schemars(range(min = 1, max = 50))]
+    pub budget_percent: u32,
+    /// Never sooner than this; and this long where too few answers are known to tell what is usual.
+    pub min_delay: Duration,
+}
+
+impl Default for Hedging {
+    fn default() -> Self {
+        Self { budget_percent: 5, min_delay: Duration::from_millis(500) }
     }
 }
 
@@ -156,6 +316,8 @@ pub enum FailoverReason {
     Overloaded,
     /// The prompt does not fit the model's context window.
     ContextLength,
+    /// The provider refuses the content, and says nothing else. Not among the defaults: another provider may answer what this one will not.
+    ContentFilter,
 }
 
 /// How long each step of a request may take.
@@ -164,8 +326,11 @@ pub enum FailoverReason {
 pub struct Timeouts {
     /// DNS, TCP and TLS of one attempt.
     pub connect: Duration,
-    /// From sending one attempt to its first meaningful event, for streamed answers. An answer that is not streamed has no first token: each attempt gets an even share of what is left of `total`.
+    /// From sending one attempt to its first meaningful event, for streamed answers. An answer that is not streamed has no first token: see `answer`.
     pub first_token: Duration,
+    /// One attempt at an answer that is not streamed. Without it, an even share of what is left of `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Duration>,
     /// Silence inside a stream.
     pub idle: Duration,
     /// The whole request, all attempts and the stream included.
@@ -177,13 +342,14 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(2),
             first_token: Duration::from_secs(20),
+            answer: None,
             idle: Duration::from_secs(30),
             total: Duration::from_secs(600),
         }
     }
 }
 
-fn every_reason() -> Vec<FailoverReason> {
+fn default_reasons() -> Vec<FailoverReason> {
     use FailoverReason::*;
     vec![Connect, Timeout, RateLimited, ServerError, Overloaded, ContextLength]
 }

@@ -68,6 +68,7 @@ pub struct ProviderPoolSpec {
 #[x_kube(validation = Rule::new("!has(self.auth) || !has(self.auth.azure) || self.type == 'AzureOpenAI'").message("`auth.azure` is only for providers of type AzureOpenAI").field_path(".auth.azure"))]
 #[x_kube(validation = Rule::new("self.type != 'VertexAI' || !has(self.auth) || has(self.auth.google)").message("VertexAI takes `auth.google`: a service account's JSON key, or {} for the pod's own identity").field_path(".auth"))]
 #[x_kube(validation = Rule::new("!(self.type in ['OpenAICompatible', 'Ollama', 'AzureOpenAI', 'Simulated']) || has(self.models)").message("this provider type needs `models`: nothing else tells which models it serves").field_path(".models"))]
+#[x_kube(validation = Rule::new("!has(self.queue) || has(self.maxConcurrent)").message("`queue` needs `maxConcurrent`: nobody waits without a limit").field_path(".queue"))]
 pub struct Provider {
     /// Name, unique in the pool; it appears in headers, metrics and messages.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -106,9 +107,34 @@ pub struct Provider {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Option<Vec<PoolModel>>,
 
+    /// Requests of one proxy that the provider works on at a time; the next target takes what is above, in the same request. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_concurrent: Option<u32>,
+
+    /// Requests that wait for a place among `maxConcurrent` before they go to the next target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+
     /// Behaviour of a Simulated provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulated>,
+}
+
+/// Where requests wait for a place at a provider, in each proxy.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Queue {
+    /// Requests that may wait; the ones above go to the next target at once.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub size: u32,
+    /// How long one waits before it goes to the next target.
+    #[serde(default = "half_a_second")]
+    pub timeout: Duration,
+}
+
+fn half_a_second() -> Duration {
+    Duration::from_millis(500)
 }
 
 /// A built-in provider type. docs/providers.md has a row for each.
@@ -423,11 +449,17 @@ pub struct Health {
     pub consecutive_failures: u32,
     /// How long it stays open before one request probes the target.
     pub cooldown: Duration,
+    /// After the breaker has closed, the target's share of first attempts grows from a tenth to the whole within this time, where others can take the rest. 0s gives it all at once.
+    pub slow_start: Duration,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { consecutive_failures: 5, cooldown: Duration::from_secs(30) }
+        Self {
+            consecutive_failures: 5,
+            cooldown: Duration::from_secs(30),
+            slow_start: Duration::from_secs(10),
+        }
     }
 }
 

@@ -271,8 +271,11 @@ mod tests {
                 max_attempts: 1,
                 connect_ms: 1,
                 first_token_ms: 1,
+                answer_ms: None,
                 idle_ms: 1,
                 total_ms: 1,
+                retries: penstock_config::Retries::default(),
+                hedging: None,
             },
             parameter_policy: penstock_config::ParameterPolicy::Disclose,
         };

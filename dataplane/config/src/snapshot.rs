@@ -57,6 +57,9 @@ pub struct Pool {
 pub struct Health {
     pub consecutive_failures: u32,
     pub cooldown_ms: u64,
+    /// Until a target that has recovered gets its whole share again.
+    #[serde(default)]
+    pub slow_start_ms: u64,
 }
 
 /// One upstream.
@@ -80,7 +83,19 @@ pub struct Provider {
     /// Empty where the provider needs none, and where the pod's own identity in the vendor's cloud is the credential.
     pub keys: Vec<ApiKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulated>,
+}
+
+/// How many requests of one proxy a provider works on at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Concurrency {
+    pub limit: u32,
+    /// Requests that may wait for a place, and how long each.
+    pub queue: u32,
+    pub queue_ms: u64,
 }
 
 /// A provider's API key, or another credential as one text: a service account's JSON, AWS access keys as JSON.
@@ -149,8 +164,56 @@ pub struct Rule {
     /// The condition, in CEL; without one the rule takes every request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub strategy: Strategy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
     /// Empty where none can be used: whoever meets the rule is told so, and not sent to another one.
     pub targets: Vec<Target>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: TimeoutOverrides,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// In which order the targets of one priority are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Strategy {
+    #[default]
+    Priority,
+    Weighted,
+    LeastCost,
+    LeastLatency,
+    LeastBusy,
+}
+
+/// What requests have in common that stay at one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sticky {
+    User,
+    /// By its lower-case name.
+    Header(String),
+    Conversation,
+}
+
+/// Times in place of those of the level above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeoutOverrides {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+    /// Rules only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
 }
 
 /// A model in a pool, with the providers that serve it.
@@ -159,12 +222,25 @@ pub struct Rule {
 pub struct Target {
     /// `namespace/name` of a pool in the same snapshot.
     pub pool: String,
-    /// Model as the pool names it.
-    pub model: String,
+    /// Model as the pool names it; `None` for whatever the client asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     pub priority: u32,
     pub weight: u32,
-    /// Never empty; in order of preference.
+    /// Failures after which alone it is tried; empty for always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_after: Vec<FailoverReason>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: TimeoutOverrides,
+    /// Taken from the pools because it is of the same class as a target of the rule: a last resort.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_equivalent: bool,
+    /// In order of preference. With a `model` never empty, and without one the providers that list no models: they
+    /// are asked for whatever model of theirs the client names.
     pub candidates: Vec<Candidate>,
+    /// Without a `model`: the models that the pool's providers list, and who serves each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub listed: BTreeMap<String, Vec<Candidate>>,
 }
 
 /// A provider that serves a target's model.
@@ -189,8 +265,33 @@ pub struct Failover {
     pub max_attempts: u32,
     pub connect_ms: u64,
     pub first_token_ms: u64,
+    /// One attempt at an answer that is not streamed; an even share of what is left of the total where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_ms: Option<u64>,
     pub idle_ms: u64,
     pub total_ms: u64,
+    #[serde(default)]
+    pub retries: Retries,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedging: Option<Hedging>,
+}
+
+/// Second attempts at a target that failed. The default is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retries {
+    /// Of the target's first attempts.
+    pub budget_percent: u32,
+    pub backoff_ms: u64,
+}
+
+/// A second target is asked while the first one is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hedging {
+    /// Of the target's first attempts.
+    pub budget_percent: u32,
+    pub min_delay_ms: u64,
 }
 
 /// A class of failure that another target may mend.
@@ -202,16 +303,18 @@ pub enum FailoverReason {
     ServerError,
     Overloaded,
     ContextLength,
+    ContentFilter,
 }
 
 impl FailoverReason {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Connect,
         Self::Timeout,
         Self::RateLimited,
         Self::ServerError,
         Self::Overloaded,
         Self::ContextLength,
+        Self::ContentFilter,
     ];
 
     /// Metric label and header value, snake case as OpenTelemetry writes `error.type`.
@@ -223,6 +326,7 @@ impl FailoverReason {
             Self::ServerError => "server_error",
             Self::Overloaded => "overloaded",
             Self::ContextLength => "context_length",
+            Self::ContentFilter => "content_filter",
         }
     }
 }

@@ -18,12 +18,13 @@ pub mod field;
 pub mod framing;
 pub mod ledger;
 pub mod message;
+pub mod needs;
 pub mod passthrough;
 pub mod provider;
 pub mod ratelimit;
 pub mod simulated;
 pub mod sse;
-mod time;
+pub mod time;
 pub mod translate;
 pub mod web_media;
 

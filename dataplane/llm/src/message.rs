@@ -383,12 +383,20 @@ pub struct Choice {
 impl Response {
     /// Nothing to read and nothing that explains it: a model that just stopped has said something.
     pub fn is_empty(&self) -> bool {
-        let says = |part: &Part| match &part.body {
+        let is_explained = !matches!(self.finish, None | Some(FinishReason::Stop));
+        !is_explained && !self.says_something()
+    }
+
+    /// The provider says that it filtered the content, and nothing else.
+    pub fn is_filtered(&self) -> bool {
+        self.finish == Some(FinishReason::ContentFilter) && !self.says_something()
+    }
+
+    fn says_something(&self) -> bool {
+        self.parts.iter().any(|part| match &part.body {
             PartBody::Text(text) | PartBody::Refusal(text) => !text.is_empty(),
             _ => true,
-        };
-        let is_explained = !matches!(self.finish, None | Some(FinishReason::Stop));
-        !is_explained && !self.parts.iter().any(says)
+        })
     }
 }
 

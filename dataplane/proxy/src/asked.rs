@@ -4,36 +4,58 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use penstock_llm::embed::{EmbedInput, EmbedRequest};
-use penstock_llm::message::{Media, Part, PartBody, Reasoning, ResponseFormat, Role};
-use penstock_llm::{ClientError, Format, Request, count};
+use penstock_llm::message::{Media, Part, PartBody, Role};
+use penstock_llm::needs::Needs;
+use penstock_llm::{BadRequest, ClientError, Request, count};
 use penstock_route::{Feature, Subject, Turn};
 
 use crate::job::{Ask, Job};
 use crate::metrics::Metrics;
 use crate::runtime::Rule;
+use crate::trail::{RuleVerdict, Trail};
 
 /// The first rule whose condition holds.
 ///
 /// # Errors
 /// No rule does, or a condition asks for what stands in a body that cannot be read.
-pub fn choose<'r>(job: &Job<'r>, metrics: &Metrics) -> Result<&'r Arc<Rule>, ClientError> {
+pub fn choose<'r>(job: &Job<'r>, metrics: &Metrics, trail: &mut Trail) -> Result<&'r Arc<Rule>, ClientError> {
     let asked = Asked { job, body: OnceLock::new() };
-    let mut account = Vec::new();
     for rule in &job.route.rules {
-        let Some(when) = &rule.when else { return Ok(rule) };
-        if when.reads_body() {
-            job.check()?;
-        }
-        match when.holds(&asked) {
-            Ok(true) => return Ok(rule),
-            Ok(false) => account.push(format!("`{}` does not hold", rule.name)),
+        let holds = rule.when.as_ref().map_or(Ok(Ok(true)), |when| {
+            if when.reads_body() {
+                job.check()?;
+            }
+            Ok::<_, BadRequest>(when.holds(&asked))
+        });
+        let verdict = match holds? {
+            Ok(true) => RuleVerdict::Holds,
+            Ok(false) => RuleVerdict::HoldsNot,
             Err(error) => {
                 metrics.rule_failed(&job.route.name, &rule.name);
-                tracing::debug!(route = job.route.name, rule = rule.name, error, "a condition has no value");
-                account.push(format!("`{}` cannot be evaluated: {error}", rule.name));
+                tracing::debug!(
+                    route = &*job.route.name,
+                    rule = &*rule.name,
+                    error,
+                    "a condition has no value"
+                );
+                RuleVerdict::Fails(error)
             }
+        };
+        let is_met = verdict == RuleVerdict::Holds;
+        trail.rules.push((rule.name.clone(), verdict));
+        if is_met {
+            trail.rule = Some(rule.name.clone());
+            return Ok(rule);
         }
     }
+    let account: Vec<String> = trail
+        .rules
+        .iter()
+        .map(|(name, verdict)| match verdict {
+            RuleVerdict::Fails(error) => format!("`{name}` cannot be evaluated: {error}"),
+            RuleVerdict::Holds | RuleVerdict::HoldsNot => format!("`{name}` does not hold"),
+        })
+        .collect();
     let message = format!("no rule of route {} takes this request: {}", job.route.name, account.join("; "));
     Err(ClientError::new(404, "no_rule_matches", message))
 }
@@ -47,7 +69,10 @@ impl Asked<'_, '_> {
     fn body(&self) -> &Body {
         self.body.get_or_init(|| match self.job.ask {
             Ask::Embed => self.job.embed_request().map(Body::of_embedding).unwrap_or_default(),
-            _ => self.job.request().map(Body::of).unwrap_or_default(),
+            _ => {
+                let needs = self.job.needs().unwrap_or_default();
+                self.job.request().map(|request| Body::of(request, &needs)).unwrap_or_default()
+            }
         })
     }
 }
@@ -58,15 +83,7 @@ impl Subject for Asked<'_, '_> {
     }
 
     fn endpoint(&self) -> &str {
-        match self.job.ask {
-            Ask::Generate(Format::Messages) => "/v1/messages",
-            Ask::Generate(Format::Responses) => "/v1/responses",
-            Ask::Generate(Format::Completions) => "/v1/completions",
-            Ask::Generate(Format::Gemini) => "/v1beta/models",
-            Ask::Generate(_) => "/v1/chat/completions",
-            Ask::Embed => "/v1/embeddings",
-            Ask::CountTokens => "/v1/messages/count_tokens",
-        }
+        self.job.ask.path()
     }
 
     fn stream(&self) -> bool {
@@ -114,17 +131,17 @@ struct Body {
 }
 
 impl Body {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, needs: &Needs) -> Self {
         let text =
             |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let metadata = request.metadata.iter().flatten();
         Self {
             user: request.user.clone().unwrap_or_default(),
             metadata: metadata.map(|(key, value)| (key.clone(), text(value))).collect(),
-            prompt_tokens: i64::try_from(count::estimate(request)).unwrap_or(i64::MAX),
+            prompt_tokens: i64::try_from(needs.prompt_tokens).unwrap_or(i64::MAX),
             turns: turns(request),
             tools: request.tools.iter().map(|tool| tool.name.clone()).collect(),
-            features: features(request),
+            features: features(needs),
         }
     }
 
@@ -182,56 +199,41 @@ fn text_of(part: &Part) -> Option<&str> {
     }
 }
 
-fn features(request: &Request) -> Vec<Feature> {
-    let mut found = Vec::new();
-    let parts = request.messages.iter().flat_map(|message| &message.parts);
-    for part in request.system.iter().chain(parts) {
-        note(part, &mut found);
-    }
-    if !request.tools.is_empty() {
-        found.push(Feature::Tools);
-    }
-    if matches!(request.response_format, Some(ResponseFormat::JsonSchema { .. })) {
-        found.push(Feature::JsonSchema);
-    }
-    if !matches!(request.reasoning, None | Some(Reasoning::Off)) {
-        found.push(Feature::Reasoning);
-    }
-    found
-}
-
-fn note(part: &Part, found: &mut Vec<Feature>) {
-    let feature = match &part.body {
-        PartBody::Image(_) => Feature::Image,
-        PartBody::Audio(_) => Feature::Audio,
-        PartBody::Video(_) => Feature::Video,
-        // Plain text needs nothing of a model.
-        PartBody::Document { media, .. } if is_pdf(media) => Feature::Pdf,
-        PartBody::ToolResult { parts, .. } => return parts.iter().for_each(|part| note(part, found)),
-        _ => return,
-    };
-    if !found.contains(&feature) {
-        found.push(feature);
-    }
-}
-
-/// What is behind an address is taken for what documents mostly are.
-fn is_pdf(media: &Media) -> bool {
-    match media {
-        Media::Url { .. } => true,
-        Media::Base64 { media_type, .. } => media_type.starts_with("application/pdf"),
-        Media::PlainText(_) => false,
-    }
+fn features(needs: &Needs) -> Vec<Feature> {
+    let Needs {
+        image,
+        pdf,
+        audio,
+        video,
+        tools,
+        forced_tools: _,
+        json_schema,
+        reasoning,
+        prompt_tokens: _,
+        answer_tokens: _,
+    } = *needs;
+    let all = [
+        (image, Feature::Image),
+        (pdf, Feature::Pdf),
+        (audio, Feature::Audio),
+        (video, Feature::Video),
+        (tools, Feature::Tools),
+        (json_schema, Feature::JsonSchema),
+        (reasoning, Feature::Reasoning),
+    ];
+    all.into_iter().filter_map(|(used, feature)| used.then_some(feature)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use penstock_llm::Format;
     use serde_json::json;
 
     use super::*;
 
     fn body(value: serde_json::Value) -> Body {
-        Body::of(&Format::Chat.dialect().decode_request(value.to_string().as_bytes()).unwrap())
+        let request = Format::Chat.dialect().decode_request(value.to_string().as_bytes()).unwrap();
+        Body::of(&request, &Needs::of(&request))
     }
 
     #[test]

@@ -18,8 +18,10 @@ use penstock_llm::{
     Broken, ErrorKind, Event, FinishReason, Format, Ledger, UpstreamError, Usage, collect, passthrough,
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::failure::Failure;
-use crate::health::{Admission, AllRest, Key, RestReason};
+use crate::health::{Admission, AllRest, Key, RestReason, Saturated, Seat};
 use crate::job::{Ask, Encoded, Job, Rendered, Wire};
 use crate::metrics::{AttemptResult, SkipReason};
 use crate::pump::{Pump, Source, Stamp, Writer};
@@ -43,7 +45,7 @@ pub struct Answer {
 
 impl Answer {
     fn whole(rendered: Rendered, overhead: Duration) -> Self {
-        let Rendered { bytes, usage, ledger } = rendered;
+        let Rendered { bytes, usage, ledger, is_filtered: _ } = rendered;
         Self { body: AnswerBody::Whole { bytes, usage }, ledger, limits: Limits::default(), overhead }
     }
 }
@@ -53,68 +55,148 @@ pub enum AnswerBody {
     Stream(Box<Pump>),
 }
 
-/// Leave to try a target. Dropped without a word (the client left), it frees the breaker's probe.
+/// Leave to try a target, and a seat at it. Dropped without a word (the client left, another answer was faster), it
+/// frees the breaker's probe.
 pub struct Permit {
     target: Arc<Candidate>,
-    settled: bool,
+    /// Taken out when it is settled.
+    seat: Option<Seat>,
+    streamed: bool,
+    began: Instant,
 }
 
+/// Why there is no permit, and for how long.
+type Denied = (SkipReason, Option<Duration>);
+
 impl Permit {
-    pub fn ask(target: &Arc<Candidate>, now: Instant) -> Result<Self, (SkipReason, Duration)> {
-        any_key(target, now)?;
-        match target.breaker.admit(now) {
-            Admission::Admitted | Admission::Probe => Ok(Self { target: target.clone(), settled: false }),
-            Admission::Open(wait) => Err((SkipReason::BreakerOpen, wait)),
+    /// Waits in the provider's queue where it has one, but no longer than `most`.
+    pub async fn ask(target: &Arc<Candidate>, streamed: bool, most: Duration) -> Result<Self, Denied> {
+        Self::foresee_health(target, Instant::now())?;
+        let place = match &target.places {
+            None => None,
+            Some(places) => {
+                Some(places.take(most).await.map_err(|Saturated| (SkipReason::Saturated, Some(SOON)))?)
+            }
+        };
+        Self::admit(target, streamed, place, Instant::now())
+    }
+
+    /// Without a wait.
+    pub fn ask_now(target: &Arc<Candidate>, streamed: bool, now: Instant) -> Result<Self, Denied> {
+        Self::foresee(target, now)?;
+        let place = match &target.places {
+            None => None,
+            Some(places) => Some(places.take_now().map_err(|Saturated| (SkipReason::Saturated, Some(SOON)))?),
+        };
+        Self::admit(target, streamed, place, now)
+    }
+
+    fn admit(
+        target: &Arc<Candidate>,
+        streamed: bool,
+        place: Option<OwnedSemaphorePermit>,
+        now: Instant,
+    ) -> Result<Self, Denied> {
+        match target.vitals.breaker.admit(now) {
+            Admission::Admitted | Admission::Probe => Ok(Self {
+                target: target.clone(),
+                seat: Some(Seat::take(&target.vitals.load, place)),
+                streamed,
+                began: now,
+            }),
+            refused => Err(denied(refused)),
         }
     }
 
     /// Would there be one now? Takes none, and so no probe.
-    pub fn foresee(target: &Candidate, now: Instant) -> Result<(), (SkipReason, Duration)> {
-        any_key(target, now)?;
-        target.breaker.rests(now).map_or(Ok(()), |left| Err((SkipReason::BreakerOpen, left)))
+    pub fn foresee(target: &Candidate, now: Instant) -> Result<(), Denied> {
+        Self::foresee_health(target, now)?;
+        let is_full = target.places.as_ref().is_some_and(|places| !places.has_room());
+        if is_full { Err((SkipReason::Saturated, Some(SOON))) } else { Ok(()) }
     }
 
-    pub fn settle(mut self, outcome: Result<&Answer, &Failure>, now: Instant) {
-        use FailoverReason::{Connect, Overloaded, ServerError, Timeout};
-        self.settled = true;
-        let Candidate { breaker, metrics, .. } = &*self.target;
+    fn foresee_health(target: &Candidate, now: Instant) -> Result<(), Denied> {
+        any_key(target, now)?;
+        target.vitals.breaker.foresee(now).map_or(Ok(()), |refused| Err(denied(refused)))
+    }
+
+    /// Accounts for how the attempt ended. The seat is the answer's, as long as that goes on.
+    pub fn settle(mut self, outcome: Result<&Answer, &Failure>, now: Instant) -> Option<Seat> {
+        use FailoverReason::{
+            Connect, ContentFilter, ContextLength, Overloaded, RateLimited, ServerError, Timeout,
+        };
+        let mut seat = self.seat.take();
+        let Candidate { vitals, metrics, .. } = &*self.target;
+        let (breaker, took) = (&vitals.breaker, now.saturating_duration_since(self.began));
         match outcome {
             Ok(answer) => {
                 metrics.attempt(AttemptResult::Ok);
+                vitals.load.took(self.streamed, took, now);
+                seat.iter_mut().for_each(Seat::began);
                 match &answer.body {
-                    AnswerBody::Whole { .. } => breaker.succeeded(),
-                    AnswerBody::Stream(_) => breaker.began(),
+                    AnswerBody::Whole { .. } => breaker.succeeded(now),
+                    AnswerBody::Stream(_) => breaker.began(now),
                 }
+                return seat;
             }
-            Err(Failure { reason: Some(reason), .. }) => {
-                metrics.attempt(AttemptResult::Failed(*reason));
+            Err(Failure { reason: Some(reason), kind, wait, .. }) => {
+                metrics.attempt(match reason {
+                    ContentFilter => AttemptResult::Rejected,
+                    reason => AttemptResult::Failed(*reason),
+                });
                 match reason {
+                    // Clients name the models of an open target: one that is not there says nothing of its health.
+                    _ if *kind == ErrorKind::NotFound && self.target.is_open => {
+                        breaker.released();
+                    }
                     Connect | Timeout | ServerError | Overloaded => breaker.failed(now),
-                    FailoverReason::RateLimited | FailoverReason::ContextLength => breaker.released(),
+                    RateLimited | ContextLength => breaker.released(),
+                    ContentFilter => breaker.succeeded(now),
+                }
+                if let (Overloaded | ServerError, Some(wait)) = (reason, wait) {
+                    breaker.wait(now, *wait);
+                }
+                if *reason == Timeout {
+                    vitals.load.took(self.streamed, took, now);
                 }
             }
             Err(Failure { reason: None, .. }) => {
                 metrics.attempt(AttemptResult::Rejected);
-                breaker.succeeded();
+                breaker.succeeded(now);
             }
         }
+        None
     }
 }
 
-fn any_key(target: &Candidate, now: Instant) -> Result<(), (SkipReason, Duration)> {
+/// What is told to whoever asks when a place will be free: nobody knows.
+const SOON: Duration = Duration::from_secs(1);
+
+fn denied(admission: Admission) -> Denied {
+    match admission {
+        Admission::AskedToWait(left) => (SkipReason::AskedToWait, Some(left)),
+        Admission::Open(left) => (SkipReason::BreakerOpen, Some(left)),
+        Admission::Admitted | Admission::Probe => (SkipReason::BreakerOpen, None),
+    }
+}
+
+fn any_key(target: &Candidate, now: Instant) -> Result<(), Denied> {
     target.keys.pick(now, &mut rand::rng()).map(|_| ()).map_err(|AllRest { left, reason }| {
         let reason = match reason {
             RestReason::RateLimited => SkipReason::KeysResting,
             RestReason::Refused => SkipReason::KeysRefused,
         };
-        (reason, left)
+        (reason, Some(left))
     })
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.settled {
-            self.target.breaker.released();
+        if self.seat.is_some() {
+            let now = Instant::now();
+            let vitals = &self.target.vitals;
+            vitals.breaker.released();
+            vitals.load.took_longer_than(self.streamed, now.saturating_duration_since(self.began), now);
             self.target.metrics.attempt(AttemptResult::Abandoned);
         }
     }
@@ -125,14 +207,22 @@ pub fn answers_by_itself(job: &Job<'_>, encoded: &Encoded) -> bool {
     encoded.wire == Wire::Nothing && !matches!(job.ask, Ask::Generate(_))
 }
 
-/// Tries a target until its answer has begun. `is_last`: no other target would be tried, so that a complete answer
-/// without content is better than none.
+/// Who could answer in place of this target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Nobody, so that a complete answer without content is better than none.
+    pub is_none: bool,
+    /// Somebody who is there for content that this one filters.
+    pub takes_filtered: bool,
+}
+
+/// Tries a target until its answer has begun.
 pub async fn run(
     job: &Job<'_>,
     target: &Arc<Candidate>,
     encoded: Encoded,
     deadline: Instant,
-    is_last: bool,
+    next: Next,
 ) -> Result<Answer, Failure> {
     let attempt = async {
         match &target.via {
@@ -142,12 +232,12 @@ pub async fn run(
                 .map_err(Failure::bad_request),
             Via::Http => {
                 let key = target.keys.pick(Instant::now(), &mut rand::rng()).map_err(Failure::keys_rest)?;
-                let outcome = over_http(job, target, key, &encoded, is_last).await;
+                let outcome = over_http(job, target, key, &encoded, next).await;
                 outcome.map_err(|failure| failure.account_to(key).redacted(&target.keys))
             }
             Via::Simulated { behaviour, ordinal } => {
                 let ordinal = Candidate::next_ordinal(ordinal);
-                let outcome = by_simulation(job, behaviour, ordinal, is_last).await;
+                let outcome = by_simulation(job, behaviour, ordinal, next).await;
                 match target.keys.pick(Instant::now(), &mut rand::rng()) {
                     Ok(key) => outcome.map_err(|failure| failure.account_to(key)),
                     Err(_) => outcome,
@@ -170,12 +260,12 @@ async fn over_http(
     target: &Arc<Candidate>,
     key: &Key,
     encoded: &Encoded,
-    is_last: bool,
+    next: Next,
 ) -> Result<Answer, Failure> {
     let request = upstream_request(job, target, key, encoded).await?;
-    let response = job.route.client.send(request).await.map_err(Failure::from_send)?;
+    let response = target.limits.client.send(request).await.map_err(Failure::from_send)?;
     let limits = limits_of(response.headers());
-    let outcome = read_answer(job, target, encoded, response, is_last).await;
+    let outcome = read_answer(job, target, encoded, response, next).await;
     // Only what the provider itself refused is renewed: pools share a token, and a mistake in one of them (a host that
     // the token may not go to) must not cost the others theirs.
     if matches!(&outcome, Err(failure) if failure.kind == ErrorKind::Credentials) {
@@ -193,16 +283,16 @@ async fn read_answer(
     target: &Arc<Candidate>,
     encoded: &Encoded,
     response: Response<Incoming>,
-    is_last: bool,
+    next: Next,
 ) -> Result<Answer, Failure> {
     if !response.status().is_success() {
         return Err(error_answer(job, target, encoded.wire, response).await);
     }
     if let Wire::Generate { format, collects: true, .. } = encoded.wire {
-        return collected_answer(job, target, format, response).await;
+        return collected_answer(job, target, format, response, next).await;
     }
     let (Wire::Generate { format, as_it_is, .. }, true) = (encoded.wire, job.is_stream()) else {
-        return whole_answer(job, target, encoded.wire, response, is_last).await;
+        return whole_answer(job, target, encoded.wire, response, next).await;
     };
     let is_stream = response
         .headers()
@@ -223,7 +313,7 @@ async fn read_answer(
     } else {
         Writer::Translate(job.format().dialect().stream_encoder(job.reply.clone()))
     };
-    begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await
+    begin(Pump::new(source, writer, job.format(), job.reply.clone()), next).await
 }
 
 /// Reasoning state of another issuer than the format's own is told apart in streams that pass as they are.
@@ -239,8 +329,9 @@ async fn collected_answer(
     target: &Candidate,
     format: Format,
     response: Response<Incoming>,
+    next: Next,
 ) -> Result<Answer, Failure> {
-    let bytes = read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await?;
+    let bytes = read_body(response.into_body(), job.max_answer_bytes, target.limits.idle).await?;
     let read_at = Instant::now();
     let dialect = format.dialect();
     let mut frames = dialect.framing().frames(Parser::DEFAULT_LIMIT);
@@ -266,6 +357,9 @@ async fn collected_answer(
     let response = collect(events);
     if response.is_empty() {
         return Err(Failure::broken(&Broken::Empty));
+    }
+    if response.is_filtered() && next.takes_filtered {
+        return Err(Failure::filtered());
     }
     Ok(Answer::whole(job.render_response(&response), read_at.elapsed()))
 }
@@ -309,7 +403,7 @@ async fn upstream_request(
         }
     }
     // Last: a signature covers the rest.
-    let authorized = key.authorizer.authorize(&mut request, body, &job.route.client).await;
+    let authorized = key.authorizer.authorize(&mut request, body, &target.limits.client).await;
     authorized.map_err(Failure::from_credentials)?;
     Ok(request)
 }
@@ -319,18 +413,19 @@ async fn whole_answer(
     target: &Candidate,
     wire: Wire,
     response: Response<Incoming>,
-    is_last: bool,
+    next: Next,
 ) -> Result<Answer, Failure> {
-    let bytes = read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await?;
+    let bytes = read_body(response.into_body(), job.max_answer_bytes, target.limits.idle).await?;
     let read_at = Instant::now();
     let rendered = match job.render(bytes.clone(), wire, target) {
+        Ok(Ok(rendered)) if rendered.is_filtered && next.takes_filtered => return Err(Failure::filtered()),
         Ok(Ok(rendered)) => rendered,
         Ok(Err(error)) => return Err(Failure::from_upstream(error)),
         // Nowhere else to go: an answer that the provider calls complete is passed on as it is.
         Err(Broken::Empty)
-            if is_last && matches!(wire, Wire::Generate { as_it_is: true, .. }) && !bytes.is_empty() =>
+            if next.is_none && matches!(wire, Wire::Generate { as_it_is: true, .. }) && !bytes.is_empty() =>
         {
-            Rendered { bytes, usage: Usage::default(), ledger: Ledger::new(job.format()) }
+            Rendered { bytes, usage: Usage::default(), ledger: Ledger::new(job.format()), is_filtered: false }
         }
         Err(broken) => return Err(Failure::broken(&broken)),
     };
@@ -355,13 +450,14 @@ async fn read_body(body: Incoming, limit: usize, idle: Duration) -> Result<Bytes
 }
 
 /// Reads until the answer has begun, or is known not to.
-async fn begin(mut pump: Pump, is_last: bool) -> Result<Answer, Failure> {
+async fn begin(mut pump: Pump, next: Next) -> Result<Answer, Failure> {
     loop {
         pump.advance().await.map_err(Failure::from_fault)?;
         let explained = match pump.finish_reason() {
             // The provider says why there is nothing to read.
+            Some(FinishReason::ContentFilter) if next.takes_filtered => false,
             Some(FinishReason::ContentFilter | FinishReason::Length | FinishReason::ToolCalls) => true,
-            Some(_) => is_last,
+            Some(_) => next.is_none,
             None => false,
         };
         if pump.has_begun() || (pump.is_complete() && explained) {
@@ -373,7 +469,10 @@ async fn begin(mut pump: Pump, is_last: bool) -> Result<Answer, Failure> {
             });
         }
         if pump.is_complete() {
-            return Err(Failure::broken(&Broken::Empty));
+            return Err(match pump.finish_reason() {
+                Some(FinishReason::ContentFilter) => Failure::filtered(),
+                _ => Failure::broken(&Broken::Empty),
+            });
         }
     }
 }
@@ -382,7 +481,7 @@ async fn by_simulation(
     job: &Job<'_>,
     behaviour: &Behaviour,
     ordinal: u64,
-    is_last: bool,
+    next: Next,
 ) -> Result<Answer, Failure> {
     let request = job.request().map_err(Failure::bad_request)?;
     let (events, complete) = match simulated::plan(request, behaviour, ordinal) {
@@ -395,7 +494,7 @@ async fn by_simulation(
     if job.is_stream() {
         let writer = Writer::Translate(job.format().dialect().stream_encoder(job.reply.clone()));
         let source = Source::Simulated { events: events.into_iter(), complete };
-        return begin(Pump::new(source, writer, job.format(), job.reply.clone()), is_last).await;
+        return begin(Pump::new(source, writer, job.format(), job.reply.clone()), next).await;
     }
     let pause = events.iter().map(|(pause, _)| *pause).sum();
     tokio::time::sleep(pause).await;
@@ -405,7 +504,7 @@ async fn by_simulation(
     let response = collect(events.into_iter().map(|(_, event)| event));
     let mut ledger = Ledger::new(job.format());
     let bytes = job.format().dialect().encode_response(&response, &job.reply, &mut ledger).into();
-    Ok(Answer::whole(Rendered { bytes, usage: response.usage, ledger }, Duration::ZERO))
+    Ok(Answer::whole(Rendered { bytes, usage: response.usage, ledger, is_filtered: false }, Duration::ZERO))
 }
 
 async fn simulated_failure(failure: SimulatedFailure) -> Failure {
@@ -474,7 +573,7 @@ async fn json_instead_of_stream(
     format: Format,
     response: Response<Incoming>,
 ) -> Failure {
-    match read_body(response.into_body(), job.max_answer_bytes, job.route.idle).await {
+    match read_body(response.into_body(), job.max_answer_bytes, target.limits.idle).await {
         Err(failure) => failure,
         Ok(bytes) => match format.dialect().decode_response(&bytes, &target.upstream()) {
             Ok(Err(error)) => Failure::from_upstream(error),

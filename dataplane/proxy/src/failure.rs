@@ -48,7 +48,8 @@ impl Failure {
     pub fn from_upstream(error: UpstreamError) -> Self {
         let UpstreamError { kind, status, code, param, message, retry_after } = error;
         let reason = match kind {
-            ErrorKind::InvalidRequest | ErrorKind::ContentFiltered => None,
+            ErrorKind::InvalidRequest => None,
+            ErrorKind::ContentFiltered => Some(FailoverReason::ContentFilter),
             ErrorKind::ContextLength => Some(FailoverReason::ContextLength),
             ErrorKind::RateLimited => Some(FailoverReason::RateLimited),
             ErrorKind::Overloaded => Some(FailoverReason::Overloaded),
@@ -162,6 +163,31 @@ impl Failure {
             wait: None,
             verbatim: None,
         }
+    }
+
+    /// Does it say something of the request, and not of the provider? The client should hear it as it is.
+    pub fn is_of_request(&self) -> bool {
+        matches!(self.reason, None | Some(FailoverReason::ContentFilter))
+    }
+
+    /// May the same target answer in a moment? Not one that hung, that has no such model, that does not take our key, or
+    /// that asks for more time than `most`.
+    pub fn passes(&self, most: Duration) -> bool {
+        let waits = self.wait.is_none_or(|wait| wait <= most);
+        match (self.reason, self.kind) {
+            (_, ErrorKind::Credentials | ErrorKind::NotFound) => false,
+            (Some(FailoverReason::Connect | FailoverReason::ServerError | FailoverReason::Overloaded), _) => {
+                waits
+            }
+            (Some(FailoverReason::RateLimited), _) => self.wait.is_some() && waits,
+            (None | Some(_), _) => false,
+        }
+    }
+
+    /// The answer is nothing but the word that its content was filtered.
+    pub fn filtered() -> Self {
+        let message = "the provider filtered the content of its answer".to_owned();
+        Self::new(FailoverReason::ContentFilter, ErrorKind::ContentFiltered, 400, "content_filter", message)
     }
 
     /// Rests the key that met this failure.

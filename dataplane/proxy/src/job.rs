@@ -10,6 +10,7 @@ use penstock_llm::embed::{self, EmbedFormat, EmbedRequest, EmbedResponse, Passed
 use penstock_llm::envelope::Envelope;
 use penstock_llm::field::Field;
 use penstock_llm::message::Issuer;
+use penstock_llm::needs::Needs;
 use penstock_llm::provider::Call;
 use penstock_llm::{
     BadRequest, Broken, Fate, Format, Ledger, Refused, Reply, Request, Response, UpstreamError, Usage, count,
@@ -43,6 +44,19 @@ impl Ask {
             Self::CountTokens => Format::Messages,
         }
     }
+
+    /// The path, without what stands behind it in Google's.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Generate(Format::Messages) => "/v1/messages",
+            Self::Generate(Format::Responses) => "/v1/responses",
+            Self::Generate(Format::Completions) => "/v1/completions",
+            Self::Generate(Format::Gemini) => "/v1beta/models",
+            Self::Generate(_) => "/v1/chat/completions",
+            Self::Embed => "/v1/embeddings",
+            Self::CountTokens => "/v1/messages/count_tokens",
+        }
+    }
 }
 
 /// What all attempts of a request share.
@@ -59,6 +73,7 @@ pub struct Job<'a> {
     fetcher: Option<&'a Fetcher>,
     /// Decoded when the first target of another format needs it.
     decoded: OnceLock<Result<Decoded, BadRequest>>,
+    needs: OnceLock<Option<Needs>>,
     /// The request with bytes in place of web addresses; made when the first target needs it.
     inlined: OnceCell<Result<Request, String>>,
 }
@@ -118,6 +133,8 @@ pub struct Rendered {
     pub bytes: Bytes,
     pub usage: Usage,
     pub ledger: Ledger,
+    /// The provider says that it filtered the content, and nothing else.
+    pub is_filtered: bool,
 }
 
 impl<'a> Job<'a> {
@@ -141,6 +158,7 @@ impl<'a> Job<'a> {
             max_answer_bytes: proxy.settings.max_answer_bytes,
             fetcher: proxy.fetcher.as_ref(),
             decoded: OnceLock::new(),
+            needs: OnceLock::new(),
             inlined: OnceCell::new(),
         }
     }
@@ -174,6 +192,11 @@ impl<'a> Job<'a> {
             Decoded::Generate(request) => Ok(request),
             Decoded::Embed(_) => Err(BadRequest::new("", "this is no request for an answer")),
         }
+    }
+
+    /// What the request uses of a model; `None` where it is no request for an answer, or cannot be read.
+    pub fn needs(&self) -> Option<Needs> {
+        *self.needs.get_or_init(|| self.request().ok().map(Needs::of))
     }
 
     fn written<'r>(&'r self, inlined: Option<&'r Request>) -> Result<&'r Request, Unsendable> {
@@ -368,12 +391,14 @@ impl<'a> Job<'a> {
     ) -> Result<Result<Rendered, UpstreamError>, Broken> {
         let mut ledger = Ledger::new(self.format());
         let upstream = target.upstream();
+        let mut is_filtered = false;
         let (bytes, usage) = match wire {
             Wire::Generate { format, as_it_is, collects: _ } => {
                 let response = match format.dialect().decode_response(&bytes, &upstream)? {
                     Ok(response) => response,
                     Err(error) => return Ok(Err(error)),
                 };
+                is_filtered = response.is_filtered();
                 let bytes = if as_it_is {
                     let text = std::str::from_utf8(&bytes).unwrap_or_default();
                     passthrough::stamp(text, format, &upstream).map_or(bytes, Bytes::from)
@@ -402,14 +427,14 @@ impl<'a> Job<'a> {
             },
             Wire::Nothing => (bytes, Usage::default()),
         };
-        Ok(Ok(Rendered { bytes, usage, ledger }))
+        Ok(Ok(Rendered { bytes, usage, ledger, is_filtered }))
     }
 
     /// A provider's collected stream as the client gets it.
     pub fn render_response(&self, response: &Response) -> Rendered {
         let mut ledger = Ledger::new(self.format());
         let bytes = self.format().dialect().encode_response(response, &self.reply, &mut ledger).into();
-        Rendered { bytes, usage: response.usage, ledger }
+        Rendered { bytes, usage: response.usage, ledger, is_filtered: response.is_filtered() }
     }
 
     fn render_vectors(&self, response: &EmbedResponse, request: &EmbedRequest) -> (Bytes, Usage) {
@@ -426,6 +451,6 @@ impl<'a> Job<'a> {
             }
             _ => (count::encode_response(count::estimate(self.request()?)).into(), Usage::default()),
         };
-        Ok(Rendered { bytes, usage, ledger })
+        Ok(Rendered { bytes, usage, ledger, is_filtered: false })
     }
 }

@@ -10,24 +10,31 @@
 
 mod asked;
 mod attempt;
+mod attempts;
 mod auth;
 mod credentials;
 mod endpoint;
+mod exit;
 mod failure;
 mod fetch;
 mod health;
+mod inbound;
 mod job;
 pub mod last_good;
+mod live;
 mod meter;
 pub mod metrics;
+mod models;
 mod pick;
 mod pipeline;
+mod plan;
 mod proxy;
 mod pump;
 pub mod push;
 mod reply;
 mod runtime;
 mod server;
+pub mod trail;
 mod unix_time;
 mod upstream;
 

@@ -122,6 +122,10 @@ impl Drop for Meter {
                 m.cache_write.inc_by(usage.cache_write.unwrap_or(0));
                 m.output.inc_by(usage.output.unwrap_or(0));
                 m.reasoning.inc_by(usage.reasoning.unwrap_or(0));
+                if let (Some(output), Some(prompt)) = (usage.output, usage.prompt()) {
+                    let cached = usage.cache_read.unwrap_or(0) as f64 / prompt.max(1) as f64;
+                    target.vitals.load.used(output, cached);
+                }
                 if usage.output.is_none() {
                     m.unmetered.inc();
                 }

@@ -76,7 +76,13 @@ descriptions! {
         "Requests that left this target for another one, by the class of failure.";
     SKIPPED = "penstock_targets_skipped_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "reason"],
-        "Targets passed over without an attempt: breaker_open, keys_resting (429), keys_refused (401), cannot_translate.";
+        "Targets passed over without an attempt: breaker_open, keys_resting (429), keys_refused (401), asked_to_wait (Retry-After), saturated (maxConcurrent), lacks_ability and context_too_small (another target fits), cannot_translate.";
+    RETRIES = "penstock_retries_total", Counter, TARGET,
+        "Second attempts at a target in the same request, within its retry budget.";
+    HEDGES = "penstock_hedges_total", Counter, TARGET,
+        "Requests for which a second target was asked because this one was slower than it usually is.";
+    EQUIVALENTS = "penstock_equivalent_answers_total", Counter, TARGET,
+        "Answers of a target that nobody wrote down: it is of the same class as one that asks for equivalents.";
     TRANSLATION = "penstock_translation_total", Counter, &["route", "pool", "provider", "field", "fate"],
         "Request fields that were not simply mapped: emulated, clamped or dropped.";
     BREAKER = "penstock_breaker_state", Gauge, &["pool", "provider", "gen_ai_request_model"],
@@ -109,6 +115,9 @@ pub struct Metrics {
     attempts: IntCounterVec,
     failovers: IntCounterVec,
     skipped: IntCounterVec,
+    retries: IntCounterVec,
+    hedges: IntCounterVec,
+    equivalents: IntCounterVec,
     translation: IntCounterVec,
     breaker: IntGaugeVec,
     pub in_flight: IntGauge,
@@ -169,7 +178,7 @@ pub enum AttemptResult {
 }
 
 impl AttemptResult {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Ok,
         Self::Failed(FailoverReason::Connect),
         Self::Failed(FailoverReason::Timeout),
@@ -177,6 +186,7 @@ impl AttemptResult {
         Self::Failed(FailoverReason::ServerError),
         Self::Failed(FailoverReason::Overloaded),
         Self::Failed(FailoverReason::ContextLength),
+        Self::Failed(FailoverReason::ContentFilter),
         Self::Rejected,
         Self::Abandoned,
     ];
@@ -198,13 +208,34 @@ pub enum SkipReason {
     KeysResting,
     KeysRefused,
     CannotTranslate,
+    /// The provider asked for time (`Retry-After`).
+    AskedToWait,
+    /// Every place at the provider is taken.
+    Saturated,
+    /// Another target can do what the request uses.
+    LacksAbility,
+    /// The prompt does not fit, and does at another target.
+    ContextTooSmall,
 }
 
 impl SkipReason {
-    const ALL: [Self; 4] = [Self::BreakerOpen, Self::KeysResting, Self::KeysRefused, Self::CannotTranslate];
+    const ALL: [Self; 8] = [
+        Self::BreakerOpen,
+        Self::KeysResting,
+        Self::KeysRefused,
+        Self::CannotTranslate,
+        Self::AskedToWait,
+        Self::Saturated,
+        Self::LacksAbility,
+        Self::ContextTooSmall,
+    ];
 
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
+            Self::AskedToWait => "asked_to_wait",
+            Self::Saturated => "saturated",
+            Self::LacksAbility => "lacks_ability",
+            Self::ContextTooSmall => "context_too_small",
             Self::BreakerOpen => "breaker_open",
             Self::KeysResting => "keys_resting",
             Self::KeysRefused => "keys_refused",
@@ -236,6 +267,9 @@ pub struct TargetMetrics {
     pub output: IntCounter,
     pub reasoning: IntCounter,
     pub unmetered: IntCounter,
+    pub retried: IntCounter,
+    pub hedged: IntCounter,
+    pub equivalent: IntCounter,
 }
 
 impl TargetMetrics {
@@ -301,6 +335,9 @@ impl Metrics {
             attempts: add(&registry, IntCounterVec::new(opts(ATTEMPTS), ATTEMPTS.labels)),
             failovers: add(&registry, IntCounterVec::new(opts(FAILOVERS), FAILOVERS.labels)),
             skipped: add(&registry, IntCounterVec::new(opts(SKIPPED), SKIPPED.labels)),
+            retries: add(&registry, IntCounterVec::new(opts(RETRIES), RETRIES.labels)),
+            hedges: add(&registry, IntCounterVec::new(opts(HEDGES), HEDGES.labels)),
+            equivalents: add(&registry, IntCounterVec::new(opts(EQUIVALENTS), EQUIVALENTS.labels)),
             translation: add(&registry, IntCounterVec::new(opts(TRANSLATION), TRANSLATION.labels)),
             breaker: add(&registry, IntGaugeVec::new(opts(BREAKER), BREAKER.labels)),
             in_flight: add(&registry, IntGauge::with_opts(opts(IN_FLIGHT))),
@@ -330,6 +367,9 @@ impl Metrics {
             output: token("output"),
             reasoning: token("reasoning"),
             unmetered: self.unmetered.with_label_values(&labels),
+            retried: self.retries.with_label_values(&labels),
+            hedged: self.hedges.with_label_values(&labels),
+            equivalent: self.equivalents.with_label_values(&labels),
         }
     }
 
@@ -351,7 +391,9 @@ impl Metrics {
         for vec in [&self.duration, &self.first_token] {
             drop(vec.remove_label_values(&labels));
         }
-        drop(self.unmetered.remove_label_values(&labels));
+        for vec in [&self.unmetered, &self.retries, &self.hedges, &self.equivalents] {
+            drop(vec.remove_label_values(&labels));
+        }
     }
 
     /// Removes the breaker's series with the breaker.

@@ -12,6 +12,7 @@ use crate::fetch::{Fetcher, MediaOrigin};
 use crate::health::HealthBook;
 use crate::metrics::Metrics;
 use crate::runtime::{Books, Runtime};
+use crate::trail::Ring;
 use crate::upstream::Clients;
 
 /// Limits of a proxy that do not come with its configuration.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub client_idle: Duration,
     /// How long requests in flight may go on after a shutdown began.
     pub drain_timeout: Duration,
+    /// How many of the last decisions are kept for `penstock explain`; 0 keeps none.
+    pub decisions: usize,
     /// Where media may be fetched from that clients name by their addresses; from nowhere when empty.
     pub fetch_media_from: Vec<MediaOrigin>,
 }
@@ -36,6 +39,7 @@ impl Default for Settings {
             max_answer_bytes: 64 << 20,
             client_idle: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            decisions: 256,
             fetch_media_from: Vec::new(),
         }
     }
@@ -52,6 +56,7 @@ pub struct Proxy {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clients: Clients,
     pub(crate) fetcher: Option<Fetcher>,
+    pub(crate) decisions: Ring,
     runtime: ArcSwapOption<Runtime>,
     /// Outlive swaps; the lock is held while a runtime is built, never on a request's path.
     books: Mutex<Books>,
@@ -63,6 +68,7 @@ impl Proxy {
         let metrics = Arc::new(Metrics::new());
         Arc::new(Self {
             fetcher: Fetcher::new(&settings.fetch_media_from, &metrics),
+            decisions: Ring::new(settings.decisions),
             settings,
             metrics,
             clients: Clients::default(),

@@ -8,8 +8,11 @@ use std::time::Duration;
 use http::uri::InvalidUri;
 use http::{HeaderName, Uri};
 use penstock_config as config;
-use penstock_config::{FailoverReason, ParameterPolicy, Revision, Snapshot};
+use penstock_config::{
+    FailoverReason, Hedging, ParameterPolicy, Retries, Revision, Snapshot, Sticky, Strategy, TimeoutOverrides,
+};
 use penstock_llm::catalogue::{self, Facts};
+use penstock_llm::needs::Needs;
 use penstock_llm::provider::{self, Auth, Call, Provider, Site};
 use penstock_llm::simulated::{Behaviour, Failure};
 use penstock_llm::{Format, Upstream};
@@ -17,7 +20,7 @@ use penstock_route::Condition;
 
 use crate::auth::Callers;
 use crate::credentials::{AwsScope, CredentialBook, Scheme};
-use crate::health::{Breaker, HealthBook, KeyRing};
+use crate::health::{HealthBook, KeyRing, Places, Vitals};
 use crate::job::Wire;
 use crate::metrics::{Metrics, TargetLabels, TargetMetrics};
 use crate::proxy::InvalidSnapshot;
@@ -32,6 +35,8 @@ pub struct Books {
 /// The configuration in force. A request loads it once and keeps it.
 pub struct Runtime {
     pub revision: Revision,
+    /// The same, to be shared.
+    pub revision_name: Arc<str>,
     pub callers: Callers,
     exact: HashMap<String, Arc<Route>>,
     /// Longest first, so that the first match is the most specific one.
@@ -41,53 +46,126 @@ pub struct Runtime {
 /// A route.
 pub struct Route {
     /// `namespace/name`.
-    pub name: String,
+    pub name: Arc<str>,
     /// The first one that a request meets is its rule.
     pub rules: Vec<Arc<Rule>>,
     pub failover_on: Vec<FailoverReason>,
     pub max_attempts: usize,
-    pub first_token: Duration,
-    pub idle: Duration,
-    pub total: Duration,
-    pub client: Client,
+    pub retries: Retries,
+    pub hedging: Option<Hedging>,
     pub parameter_policy: ParameterPolicy,
 }
 
 /// A rule of a route.
 pub struct Rule {
-    pub name: String,
+    pub name: Arc<str>,
     /// Without one, the rule takes every request.
     pub when: Option<Condition>,
+    pub strategy: Strategy,
+    pub sticky: Option<Sticky>,
     pub targets: Vec<Target>,
+    /// The whole request, all attempts and the stream included.
+    pub total: Duration,
+    pub screen: Screen,
 }
 
+/// What all targets of a rule can do, so that most requests need not be read to know that each target can serve them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// Some target lacks an ability.
+    pub is_partial: bool,
+    /// The smallest known window, tokens.
+    pub window: Option<u64>,
+}
+
+/// A target of a rule.
 pub struct Target {
-    pub priority: u32,
-    pub weight: u32,
     pub candidates: Vec<Arc<Candidate>>,
+    /// For a target without a model of its own.
+    pub any: Option<AnyModel>,
+}
+
+/// Who serves the models that clients name.
+pub struct AnyModel {
+    /// The models that providers list.
+    pub listed: HashMap<String, Vec<Arc<Candidate>>>,
+    /// Providers that are asked for any model that they are known to serve.
+    pub open: Vec<Arc<Candidate>>,
+}
+
+impl Target {
+    /// Who can be asked for this model.
+    pub fn candidates_for(&self, model: &str) -> Vec<Arc<Candidate>> {
+        let Some(AnyModel { listed, open }) = &self.any else { return self.candidates.clone() };
+        let mut found = listed.get(model).cloned().unwrap_or_default();
+        for candidate in open {
+            if !found.iter().any(|known| known.provider_name == candidate.provider_name) {
+                found.extend(candidate.named(model).map(Arc::new));
+            }
+        }
+        found
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Candidate>> {
+        let any = self.any.iter().flat_map(|any| any.listed.values().flatten().chain(&any.open));
+        self.candidates.iter().chain(any)
+    }
+}
+
+impl Rule {
+    /// Every candidate that the configuration names.
+    pub fn candidates(&self) -> impl Iterator<Item = &Arc<Candidate>> {
+        self.targets.iter().flat_map(Target::all)
+    }
 }
 
 /// One provider's model, as a target of one rule.
 pub struct Candidate {
+    /// Which target of its rule it belongs to.
+    pub target: usize,
+    /// The same in every proxy and configuration that has this target.
+    pub identity: u64,
+    pub priority: u32,
+    pub weight: u32,
+    /// Failures after which alone it is tried; empty for always.
+    pub only_after: Arc<[FailoverReason]>,
+    /// Nobody wrote it down: it is of the same class as a target that asks for equivalents.
+    pub is_equivalent: bool,
+    /// Clients name the model, not the configuration.
+    pub is_open: bool,
+    pub limits: Limits,
     /// `namespace/name` of the pool.
-    pub pool: String,
+    pub pool: Arc<str>,
     /// The provider's name in its pool.
-    pub provider_name: String,
+    pub provider_name: Arc<str>,
     pub provider: &'static dyn Provider,
-    /// The model as the pool names it.
+    /// The model as the pool names it; `*` for whatever clients name.
     pub model: String,
     /// The provider's own id for the model.
     pub upstream: String,
     /// The catalogue's, with what the pool and the operator know better.
     pub facts: Facts,
-    site: OwnedSite,
+    site: Arc<OwnedSite>,
     uris: Vec<(Wired, Uri)>,
     /// `pool/provider/model`, for `x-penstock-target` and messages.
-    pub label: String,
+    pub label: Arc<str>,
     pub via: Via,
-    pub keys: KeyRing,
-    pub breaker: Arc<Breaker>,
-    pub metrics: TargetMetrics,
+    pub keys: Arc<KeyRing>,
+    pub vitals: Arc<Vitals>,
+    pub places: Option<Arc<Places>>,
+    pub metrics: Arc<TargetMetrics>,
+}
+
+/// How long the steps of an attempt may take, and the connections that are made in time.
+#[derive(Clone)]
+pub struct Limits {
+    pub client: Client,
+    /// To the first meaningful event of a stream.
+    pub first_token: Duration,
+    /// To the end of an answer that is not streamed; `None`: an even share of what is left.
+    pub answer: Option<Duration>,
+    /// Silence inside an answer.
+    pub idle: Duration,
 }
 
 /// The owned form of [`Site`].
@@ -102,9 +180,10 @@ struct OwnedSite {
 type Wired = (Format, Call);
 
 /// How a candidate is reached.
+#[derive(Clone)]
 pub enum Via {
     Http,
-    Simulated { behaviour: Behaviour, ordinal: AtomicU64 },
+    Simulated { behaviour: Arc<Behaviour>, ordinal: Arc<AtomicU64> },
 }
 
 impl Candidate {
@@ -140,6 +219,58 @@ impl Candidate {
     }
 }
 
+impl Candidate {
+    /// The same provider, asked for a model that the client names; `None` where it is not known to serve it.
+    fn named(&self, model: &str) -> Option<Self> {
+        if !self.provider.serves(model) {
+            return None;
+        }
+        let uris = uris(self.provider, &self.site.borrow(), model).ok()?;
+        if uris.is_empty() && matches!(self.via, Via::Http) {
+            return None;
+        }
+        Some(Self {
+            target: self.target,
+            identity: self.identity,
+            priority: self.priority,
+            weight: self.weight,
+            only_after: self.only_after.clone(),
+            is_equivalent: self.is_equivalent,
+            is_open: true,
+            limits: self.limits.clone(),
+            pool: self.pool.clone(),
+            provider_name: self.provider_name.clone(),
+            provider: self.provider,
+            model: model.to_owned(),
+            upstream: model.to_owned(),
+            facts: catalogue::find(&self.provider.key(), model).unwrap_or_default(),
+            site: self.site.clone(),
+            uris,
+            label: label(&self.pool, &self.provider_name, model),
+            via: self.via.clone(),
+            keys: self.keys.clone(),
+            vitals: self.vitals.clone(),
+            places: self.places.clone(),
+            // Clients name the model: a series of its own for each name would let them make as many as they like.
+            metrics: self.metrics.clone(),
+        })
+    }
+}
+
+/// In the labels of a provider that is asked for whatever clients name.
+const ANY_MODEL: &str = "*";
+
+fn identity(pool: &str, model: &str) -> u64 {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{pool}\0{model}").as_bytes());
+    let first = digest.as_ref().first_chunk::<8>();
+    first.map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+fn label(pool: &str, provider: &str, model: &str) -> Arc<str> {
+    let short_pool = pool.rsplit('/').next().unwrap_or(pool);
+    format!("{short_pool}/{provider}/{model}").into()
+}
+
 impl OwnedSite {
     fn borrow(&self) -> Site<'_> {
         let Self { endpoint, region, project, api_version } = self;
@@ -162,17 +293,23 @@ impl Runtime {
     ) -> Result<Self, InvalidSnapshot> {
         let callers = Callers::from_config(&snapshot.auth)
             .ok_or_else(|| InvalidSnapshot("auth.keys: a key's sha256 is not 64 hex digits".into()))?;
-        let mut runtime =
-            Self { revision: snapshot.revision(), callers, exact: HashMap::new(), prefixes: Vec::new() };
+        let revision = snapshot.revision();
+        let mut runtime = Self {
+            revision_name: revision.as_str().into(),
+            revision,
+            callers,
+            exact: HashMap::new(),
+            prefixes: Vec::new(),
+        };
+        let mut shop = Workshop { snapshot, books, metrics, clients };
         for (name, route) in &snapshot.routes {
-            let built = Arc::new(build_route(name, route, snapshot, books, metrics, clients)?);
+            let built = Arc::new(build_route(name, route, &mut shop)?);
             for model in &route.models {
                 runtime.add_name(model, &built)?;
             }
         }
         runtime.prefixes.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
-        let in_use: Vec<u64> = snapshot.routes.values().map(|route| route.failover.connect_ms).collect();
-        clients.keep_only(&in_use);
+        clients.keep_only(&connect_times(snapshot));
         Ok(runtime)
     }
 
@@ -185,12 +322,12 @@ impl Runtime {
         let mut labels = BTreeSet::new();
         for route in self.routes() {
             for rule in &route.rules {
-                labels.extend(rule.targets.iter().flat_map(|target| &target.candidates).map(|c| {
+                labels.extend(rule.candidates().map(|c| {
                     [
-                        route.name.as_str(),
-                        rule.name.as_str(),
-                        c.pool.as_str(),
-                        c.provider_name.as_str(),
+                        &*route.name,
+                        &*rule.name,
+                        &*c.pool,
+                        &*c.provider_name,
                         c.provider.otel_name(),
                         c.model.as_str(),
                     ]
@@ -204,7 +341,7 @@ impl Runtime {
     pub fn rule_labels(&self) -> BTreeSet<[&str; 2]> {
         let mut labels = BTreeSet::new();
         for route in self.routes() {
-            labels.extend(route.rules.iter().map(|rule| [route.name.as_str(), rule.name.as_str()]));
+            labels.extend(route.rules.iter().map(|rule| [&*route.name, &*rule.name]));
         }
         labels
     }
@@ -234,10 +371,17 @@ impl Runtime {
         })
     }
 
-    /// Names that clients can ask for as they stand, sorted.
+    /// Names that clients can ask for as they stand, sorted: those of routes, and the models that the pools behind
+    /// names with a `*` list.
     pub fn model_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.exact.keys().map(String::as_str).collect();
+        for (prefix, route) in &self.prefixes {
+            let targets = route.rules.iter().flat_map(|rule| &rule.targets);
+            let listed = targets.filter_map(|target| target.any.as_ref()).flat_map(|any| any.listed.keys());
+            names.extend(listed.map(String::as_str).filter(|name| name.starts_with(prefix.as_str())));
+        }
         names.sort_unstable();
+        names.dedup();
         names
     }
 
@@ -258,27 +402,49 @@ impl Runtime {
     }
 }
 
-fn build_route(
-    name: &str,
-    route: &config::Route,
-    snapshot: &Snapshot,
-    books: &mut Books,
-    metrics: &Metrics,
-    clients: &Clients,
-) -> Result<Route, InvalidSnapshot> {
+/// Every connect timeout of the snapshot.
+fn connect_times(snapshot: &Snapshot) -> Vec<u64> {
+    let mut times = Vec::new();
+    for route in snapshot.routes.values() {
+        times.push(route.failover.connect_ms);
+        for rule in &route.rules {
+            times.extend(rule.timeouts.connect_ms);
+            times.extend(rule.targets.iter().filter_map(|target| target.timeouts.connect_ms));
+        }
+    }
+    times
+}
+
+/// What building a route needs besides the route.
+struct Workshop<'a> {
+    snapshot: &'a Snapshot,
+    books: &'a mut Books,
+    metrics: &'a Metrics,
+    clients: &'a Clients,
+}
+
+fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Result<Route, InvalidSnapshot> {
     let config::Route { models: _, rules, failover, parameter_policy } = route;
-    let config::Failover { reasons, max_attempts, connect_ms, first_token_ms, idle_ms, total_ms } = failover;
+    let config::Failover {
+        reasons,
+        max_attempts,
+        connect_ms: _,
+        first_token_ms: _,
+        answer_ms: _,
+        idle_ms: _,
+        total_ms: _,
+        retries,
+        hedging,
+    } = failover;
     let rules: Result<Vec<_>, _> =
-        rules.iter().map(|rule| build_rule(name, rule, snapshot, books, metrics).map(Arc::new)).collect();
+        rules.iter().map(|rule| build_rule(name, rule, failover, shop).map(Arc::new)).collect();
     Ok(Route {
-        name: name.to_owned(),
+        name: name.into(),
         rules: rules?,
         failover_on: reasons.clone(),
         max_attempts: *max_attempts as usize,
-        first_token: Duration::from_millis(*first_token_ms),
-        idle: Duration::from_millis(*idle_ms),
-        total: Duration::from_millis(*total_ms),
-        client: clients.get(*connect_ms),
+        retries: *retries,
+        hedging: *hedging,
         parameter_policy: *parameter_policy,
     })
 }
@@ -286,43 +452,126 @@ fn build_route(
 fn build_rule(
     name: &str,
     rule: &config::Rule,
-    snapshot: &Snapshot,
-    books: &mut Books,
-    metrics: &Metrics,
+    failover: &config::Failover,
+    shop: &mut Workshop<'_>,
 ) -> Result<Rule, InvalidSnapshot> {
-    let config::Rule { name: rule_name, when, targets } = rule;
+    let config::Rule { name: rule_name, when, strategy, sticky, targets, timeouts } = rule;
     let when = when
         .as_deref()
         .map(Condition::parse)
         .transpose()
         .map_err(|mistake| InvalidSnapshot(format!("routes.{name}.rules.{rule_name}.when: {mistake}")))?;
     let mut built = Vec::with_capacity(targets.len());
-    for target in targets {
-        let config::Target { pool, model, priority, weight, candidates } = target;
-        let pool_config = snapshot.pools.get(pool).ok_or_else(|| {
-            InvalidSnapshot(format!("routes.{name}.rules.{rule_name}: pool {pool} is missing"))
-        })?;
-        let candidates: Result<Vec<_>, _> = candidates
-            .iter()
-            .map(|c| {
-                build_candidate([name, rule_name, pool, model], c, pool_config, books, metrics).map(Arc::new)
-            })
-            .collect();
-        built.push(Target { priority: *priority, weight: *weight, candidates: candidates? });
+    for (i, target) in targets.iter().enumerate() {
+        let place = Place { route: name, rule: rule_name, target: i };
+        let limits = limits(failover, [timeouts, &target.timeouts], shop.clients);
+        built.push(build_target(&place, target, &limits, shop)?);
     }
-    Ok(Rule { name: rule_name.clone(), when, targets: built })
+    Ok(Rule {
+        name: rule_name.as_str().into(),
+        when,
+        strategy: *strategy,
+        sticky: sticky.clone(),
+        screen: screen(&built),
+        targets: built,
+        total: Duration::from_millis(timeouts.total_ms.unwrap_or(failover.total_ms)),
+    })
+}
+
+/// The times of a target: its own, else its rule's, else its route's.
+fn limits(failover: &config::Failover, [rule, target]: [&TimeoutOverrides; 2], clients: &Clients) -> Limits {
+    let first = |of: fn(&TimeoutOverrides) -> Option<u64>| of(target).or_else(|| of(rule));
+    let time = |of, route: u64| Duration::from_millis(first(of).unwrap_or(route));
+    Limits {
+        client: clients.get(first(|times| times.connect_ms).unwrap_or(failover.connect_ms)),
+        first_token: time(|times| times.first_token_ms, failover.first_token_ms),
+        answer: first(|times| times.answer_ms).or(failover.answer_ms).map(Duration::from_millis),
+        idle: time(|times| times.idle_ms, failover.idle_ms),
+    }
+}
+
+fn screen(targets: &[Target]) -> Screen {
+    let mut screen = Screen::default();
+    for candidate in targets.iter().flat_map(Target::all) {
+        let facts = &candidate.facts;
+        // Nothing is known of a model before a client names it.
+        screen.is_partial |= candidate.is_open || Needs::EVERYTHING.unmet_by(facts).is_some();
+        let window = facts.context_window.into_iter().chain(facts.max_input).min();
+        let window = if candidate.is_open { Some(0) } else { window };
+        screen.window = screen.window.into_iter().chain(window).min();
+    }
+    screen
+}
+
+/// Where a candidate stands.
+struct Place<'a> {
+    route: &'a str,
+    rule: &'a str,
+    target: usize,
+}
+
+fn build_target(
+    place: &Place<'_>,
+    target: &config::Target,
+    limits: &Limits,
+    shop: &mut Workshop<'_>,
+) -> Result<Target, InvalidSnapshot> {
+    let mut build = |model: &str, candidates: &[config::Candidate]| -> Result<Vec<_>, InvalidSnapshot> {
+        candidates
+            .iter()
+            .map(|candidate| {
+                build_candidate(place, target, model, candidate, limits.clone(), shop).map(Arc::new)
+            })
+            .collect()
+    };
+    if let Some(model) = &target.model {
+        return Ok(Target { candidates: build(model, &target.candidates)?, any: None });
+    }
+    let listed: Result<HashMap<_, _>, _> = target
+        .listed
+        .iter()
+        .map(|(model, candidates)| build(model, candidates).map(|built| (model.clone(), built)))
+        .collect();
+    let any = AnyModel { listed: listed?, open: build(ANY_MODEL, &target.candidates)? };
+    Ok(Target { candidates: vec![], any: Some(any) })
 }
 
 fn build_candidate(
-    [route, rule, pool_name, model]: [&str; 4],
+    place: &Place<'_>,
+    target: &config::Target,
+    model: &str,
     candidate: &config::Candidate,
-    pool: &config::Pool,
-    books: &mut Books,
-    metrics: &Metrics,
+    limits: Limits,
+    shop: &mut Workshop<'_>,
 ) -> Result<Candidate, InvalidSnapshot> {
+    let Place { route, rule, target: index } = place;
+    let config::Target {
+        pool: pool_name,
+        model: _,
+        priority,
+        weight,
+        only_after,
+        timeouts: _,
+        is_equivalent,
+        candidates: _,
+        listed: _,
+    } = target;
+    let pool = shop.snapshot.pools.get(pool_name).ok_or_else(|| {
+        InvalidSnapshot(format!("routes.{route}.rules.{rule}: pool {pool_name} is missing"))
+    })?;
     let config::Candidate { provider: name, upstream, facts } = candidate;
     let at = || format!("pools.{pool_name}.providers.{name}");
-    let config::Provider { name: _, r#type, endpoint, region, project, api_version, keys, simulated } = pool
+    let config::Provider {
+        name: _,
+        r#type,
+        endpoint,
+        region,
+        project,
+        api_version,
+        keys,
+        concurrency,
+        simulated,
+    } = pool
         .providers
         .iter()
         .find(|provider| provider.name == *name)
@@ -338,37 +587,49 @@ fn build_candidate(
     let via = match (provider.formats(upstream), simulated) {
         ([_, ..], _) => Via::Http,
         ([], Some(simulated)) => {
-            Via::Simulated { behaviour: behaviour(simulated), ordinal: AtomicU64::new(0) }
+            Via::Simulated { behaviour: Arc::new(behaviour(simulated)), ordinal: Arc::default() }
         }
         ([], None) => return Err(InvalidSnapshot(format!("{}.simulated is missing", at()))),
     };
-    let uris = uris(provider, &site.borrow(), upstream)
-        .map_err(|error| InvalidSnapshot(format!("{}.endpoint: not a URL: {error}", at())))?;
+    let uris = match model {
+        ANY_MODEL => vec![],
+        _ => uris(provider, &site.borrow(), upstream)
+            .map_err(|error| InvalidSnapshot(format!("{}.endpoint: not a URL: {error}", at())))?,
+    };
     let facts = facts_of(provider, upstream, facts)
         .map_err(|error| InvalidSnapshot(format!("{}.facts of {model}: {error}", at())))?;
     let scheme = scheme(provider.auth(), region.as_deref());
-    let short_pool = pool_name.rsplit('/').next().unwrap_or(pool_name);
+    let Books { health, credentials } = &mut *shop.books;
     Ok(Candidate {
-        pool: pool_name.to_owned(),
-        provider_name: name.clone(),
+        target: *index,
+        identity: identity(pool_name, model),
+        priority: *priority,
+        weight: *weight,
+        only_after: only_after.as_slice().into(),
+        is_equivalent: *is_equivalent,
+        is_open: model == ANY_MODEL,
+        limits,
+        pool: pool_name.as_str().into(),
+        provider_name: name.as_str().into(),
         provider,
         upstream: upstream.clone(),
         facts,
-        site,
+        site: Arc::new(site),
         uris,
-        label: format!("{short_pool}/{name}/{model}"),
+        label: label(pool_name, name, model),
         via,
-        keys: books
-            .health
-            .key_ring(pool_name, name, keys, |secret| books.credentials.authorizer(&scheme, secret)),
-        breaker: books.health.breaker(
+        keys: Arc::new(
+            health.key_ring(pool_name, name, keys, |secret| credentials.authorizer(&scheme, secret)),
+        ),
+        vitals: health.vitals(
             pool_name,
             name,
             model,
             pool.health,
-            metrics.breaker(pool_name, name, model),
+            shop.metrics.breaker(pool_name, name, model),
         ),
-        metrics: metrics.target([route, rule, pool_name, name, provider.otel_name(), model]),
+        places: concurrency.map(|settings| health.places(pool_name, name, settings)),
+        metrics: Arc::new(shop.metrics.target([route, rule, pool_name, name, provider.otel_name(), model])),
         model: model.to_owned(),
     })
 }

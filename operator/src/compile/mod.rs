@@ -7,8 +7,9 @@
 //! now broken keeps what it contributed there:
 //! - a pool that is Invalid or unreadable keeps its whole last pool;
 //! - a provider whose Secret is gone, unreadable or emptied keeps the last value of that key;
-//! - a route that is Invalid or unreadable, or whose references are broken, keeps its last route, without the
-//!   targets whose pool or provider is no longer in the snapshot.
+//! - a route that is Invalid or unreadable keeps its last route, without the targets whose pool or provider is no
+//!   longer in the snapshot;
+//! - a target whose references are broken keeps what it was resolved to last, likewise; the rest of its route is fresh.
 //!
 //! An object that is deleted is gone, and a route that lost a model name contributes nothing. After a restart of the
 //! operator there is no last good: what is broken then contributes only those parts that can be used. (Proxies
@@ -19,10 +20,13 @@
 mod claims;
 mod client_auth;
 mod close;
+mod equivalents;
 mod facts;
+mod failover;
 mod keys;
 mod pool;
 mod route;
+mod targets;
 mod verdict;
 mod wallet;
 mod world;

@@ -87,9 +87,10 @@ fn compile<'a>(
 ) -> PoolOutcome<'a> {
     let generation = pool.metadata.generation.unwrap_or_default();
     let ProviderPoolSpec { providers, health } = &pool.spec;
-    let crds::Health { consecutive_failures, cooldown } = health;
+    let crds::Health { consecutive_failures, cooldown, slow_start } = health;
     let mut problems = Problems::default();
     problems.check_time("spec.health.cooldown", cooldown);
+    problems.check_time("spec.health.slowStart", slow_start);
 
     let providers: Vec<config::Provider> = providers
         .iter()
@@ -108,8 +109,11 @@ fn compile<'a>(
     } else if providers.is_empty() {
         None
     } else {
-        let health =
-            config::Health { consecutive_failures: *consecutive_failures, cooldown_ms: cooldown.as_millis() };
+        let health = config::Health {
+            consecutive_failures: *consecutive_failures,
+            cooldown_ms: cooldown.as_millis(),
+            slow_start_ms: slow_start.as_millis(),
+        };
         Some(config::Pool { health, providers })
     };
     PoolOutcome {
@@ -151,14 +155,28 @@ fn compile_provider(
     problems: &mut Problems,
 ) -> Option<config::Provider> {
     // `models` is read where a route's target is resolved.
-    let crds::Provider { name, r#type, endpoint, region, project, api_version, auth, models, simulated } =
-        spec;
+    let crds::Provider {
+        name,
+        r#type,
+        endpoint,
+        region,
+        project,
+        api_version,
+        auth,
+        models,
+        max_concurrent,
+        queue,
+        simulated,
+    } = spec;
     let endpoint = compile_endpoint(path, spec, endpoint.as_deref(), problems);
     check_models(path, models.as_deref().unwrap_or_default(), problems);
     let keys = auth.as_ref().and_then(|auth| {
         let mut wallet = Wallet { namespace, path: format!("{path}.auth"), last, secrets, problems };
         wallet.credentials(auth)
     });
+    if let Some(queue) = queue {
+        problems.check_time(&format!("{path}.queue.timeout"), &queue.timeout);
+    }
     let simulated = simulated_of(path, *r#type, simulated.as_ref(), problems);
     // A provider that names keys and has none of them would only collect 401s.
     if keys.as_ref().is_some_and(Vec::is_empty) {
@@ -172,6 +190,11 @@ fn compile_provider(
         project: project.clone(),
         api_version: api_version.clone(),
         keys: keys.unwrap_or_default(),
+        concurrency: max_concurrent.map(|limit| config::Concurrency {
+            limit,
+            queue: queue.as_ref().map_or(0, |queue| queue.size),
+            queue_ms: queue.as_ref().map_or(0, |queue| queue.timeout.as_millis()),
+        }),
         simulated,
     })
 }

@@ -57,7 +57,8 @@ fn targets(snapshot: &Snapshot, route: &str) -> Vec<String> {
     let of = |target: &penstock_config::Target| {
         let candidates: Vec<String> =
             target.candidates.iter().map(|c| format!("{}:{}", c.provider, c.upstream)).collect();
-        format!("{}/{} {}", target.pool, target.model, candidates.join(" "))
+        let model = target.model.as_deref().unwrap_or("*");
+        format!("{}/{model} {}", target.pool, candidates.join(" "))
     };
     route.rules[0].targets.iter().map(of).collect()
 }
@@ -340,7 +341,7 @@ fn a_route_with_a_new_broken_target_keeps_its_last() {
     let before = compile(&world(BASE));
     let after = then(&before, BASE, |world| {
         world.routes[0].spec.rules[0].targets.truncate(1);
-        world.routes[0].spec.rules[0].targets[0].model = "no-such-model".into();
+        world.routes[0].spec.rules[0].targets[0].model = Some("no-such-model".into());
     });
     assert_eq!(after.snapshot, before.snapshot);
     let problem = after.verdicts[&route_key("ai/support")].resolved_refs.clone().unwrap_err();

@@ -75,7 +75,7 @@ impl Server {
 
     /// Publishes the nth of many snapshots.
     fn publish(&self, n: u64) -> Revision {
-        let health = penstock_config::Health { consecutive_failures: 1, cooldown_ms: n };
+        let health = penstock_config::Health { consecutive_failures: 1, cooldown_ms: n, slow_start_ms: 0 };
         let pool = penstock_config::Pool { health, providers: vec![] };
         let snapshot = Snapshot {
             auth: ClientAuth::Open,

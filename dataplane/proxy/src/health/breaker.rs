@@ -18,6 +18,20 @@ struct BreakerState {
     /// Open until then; `None` is closed.
     open_until: Option<Instant>,
     probing: bool,
+    /// It closed then, after it had been open.
+    closed_at: Option<Instant>,
+    /// The provider itself asked to be left alone until then.
+    asked_to_wait: Option<Instant>,
+}
+
+impl BreakerState {
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        self.asked_to_wait.and_then(|until| left(until, now))
+    }
+}
+
+fn left(until: Instant, now: Instant) -> Option<Duration> {
+    until.checked_duration_since(now).filter(|left| !left.is_zero())
 }
 
 /// Whether a request may go to a target.
@@ -28,11 +42,25 @@ pub enum Admission {
     Probe,
     /// Not before this long.
     Open(Duration),
+    /// The provider itself asked for so long (`Retry-After`).
+    AskedToWait(Duration),
 }
+
+/// No hint of a provider is believed beyond this.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// What a target that has just recovered gets of its share.
+const FIRST_SHARE: f64 = 0.1;
 
 impl Breaker {
     pub(super) fn new(health: Health, gauge: IntGauge) -> Self {
-        let state = BreakerState { health, failures: 0, open_until: None, probing: false };
+        let state = BreakerState {
+            health,
+            failures: 0,
+            open_until: None,
+            probing: false,
+            closed_at: None,
+            asked_to_wait: None,
+        };
         gauge.set(0);
         Self { state: Mutex::new(state), gauge }
     }
@@ -48,6 +76,9 @@ impl Breaker {
 
     pub fn admit(&self, now: Instant) -> Admission {
         let mut state = self.lock();
+        if let Some(wait) = state.wait(now) {
+            return Admission::AskedToWait(wait);
+        }
         match state.open_until {
             None => Admission::Admitted,
             Some(until) if now < until => Admission::Open(until - now),
@@ -60,30 +91,51 @@ impl Breaker {
         }
     }
 
-    /// How long it certainly admits nobody; a probe may be admitted after that.
-    pub fn rests(&self, now: Instant) -> Option<Duration> {
-        self.lock()
-            .open_until
-            .and_then(|until| until.checked_duration_since(now))
-            .filter(|left| !left.is_zero())
+    /// What [`Self::admit`] would certainly refuse now; takes no probe.
+    pub fn foresee(&self, now: Instant) -> Option<Admission> {
+        let state = self.lock();
+        let open = || state.open_until.and_then(|until| left(until, now)).map(Admission::Open);
+        state.wait(now).map(Admission::AskedToWait).or_else(open)
+    }
+
+    /// The share of its requests that it should get: less than 1 for a while after it has recovered.
+    pub fn share(&self, now: Instant) -> f64 {
+        let mut state = self.lock();
+        let Some(closed_at) = state.closed_at else { return 1.0 };
+        let slow_start = Duration::from_millis(state.health.slow_start_ms);
+        let since = now.saturating_duration_since(closed_at);
+        if since >= slow_start {
+            state.closed_at = None;
+            return 1.0;
+        }
+        FIRST_SHARE + (1.0 - FIRST_SHARE) * since.as_secs_f64() / slow_start.as_secs_f64()
+    }
+
+    /// The provider asks to be left alone.
+    pub fn wait(&self, now: Instant, wait: Duration) {
+        let until = now + wait.min(LONGEST_WAIT);
+        let mut state = self.lock();
+        state.asked_to_wait = state.asked_to_wait.max(Some(until));
     }
 
     /// A streamed answer has begun. A probe closes the breaker, but the next failure opens it again: the stream may
     /// still be cut.
-    pub fn began(&self) {
+    pub fn began(&self, now: Instant) {
         let mut state = self.lock();
         if std::mem::take(&mut state.probing) {
             state.open_until = None;
+            state.closed_at = Some(now);
             state.failures = state.health.consecutive_failures.saturating_sub(1);
             self.gauge.set(0);
         }
     }
 
-    pub fn succeeded(&self) {
+    pub fn succeeded(&self, now: Instant) {
         let mut state = self.lock();
         state.failures = 0;
         state.probing = false;
         if state.open_until.take().is_some() {
+            state.closed_at = Some(now);
             self.gauge.set(0);
         }
     }
@@ -111,7 +163,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const HEALTH: Health = Health { consecutive_failures: 3, cooldown_ms: 10_000 };
+    const HEALTH: Health = Health { consecutive_failures: 3, cooldown_ms: 10_000, slow_start_ms: 10_000 };
 
     fn breaker() -> Breaker {
         Breaker::new(HEALTH, IntGauge::new("b", "b").unwrap())
@@ -132,7 +184,7 @@ mod tests {
         assert!(matches!(breaker.admit(later), Admission::Open(_)), "a failed probe opens it again at once");
         let much_later = later + Duration::from_secs(10);
         assert_eq!(breaker.admit(much_later), Admission::Probe);
-        breaker.succeeded();
+        breaker.succeeded(t0);
         assert_eq!(breaker.admit(much_later), Admission::Admitted);
         assert_eq!(breaker.gauge.get(), 0);
     }
@@ -142,7 +194,7 @@ mod tests {
         let (breaker, t0) = (breaker(), Instant::now());
         breaker.failed(t0);
         breaker.failed(t0);
-        breaker.succeeded();
+        breaker.succeeded(t0);
         breaker.failed(t0);
         breaker.failed(t0);
         assert_eq!(breaker.admit(t0), Admission::Admitted);
@@ -164,7 +216,7 @@ mod tests {
         (0..3).for_each(|_| breaker.failed(t0));
         let later = t0 + Duration::from_secs(11);
         assert_eq!(breaker.admit(later), Admission::Probe);
-        breaker.began();
+        breaker.began(t0);
         assert_eq!(breaker.admit(later), Admission::Admitted);
         breaker.failed(later);
         assert!(matches!(breaker.admit(later), Admission::Open(_)));
@@ -175,9 +227,35 @@ mod tests {
         let (breaker, t0) = (breaker(), Instant::now());
         for _ in 0..3 {
             assert_eq!(breaker.admit(t0), Admission::Admitted);
-            breaker.began();
+            breaker.began(t0);
             breaker.failed(t0);
         }
         assert!(matches!(breaker.admit(t0), Admission::Open(_)));
+    }
+
+    #[test]
+    fn a_target_that_has_recovered_gets_its_share_back_slowly() {
+        let (breaker, t0) = (breaker(), Instant::now());
+        assert_eq!(breaker.share(t0), 1.0);
+        (0..3).for_each(|_| breaker.failed(t0));
+        let later = t0 + Duration::from_secs(10);
+        assert_eq!(breaker.admit(later), Admission::Probe);
+        breaker.succeeded(later);
+        assert_eq!(breaker.share(later), FIRST_SHARE);
+        let half = breaker.share(later + Duration::from_secs(5));
+        assert!((0.54..0.56).contains(&half), "{half}");
+        assert_eq!(breaker.share(later + Duration::from_secs(10)), 1.0);
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_time_gets_it() {
+        let (breaker, t0) = (breaker(), Instant::now());
+        breaker.wait(t0, Duration::from_secs(7));
+        breaker.wait(t0, Duration::from_secs(3));
+        assert_eq!(breaker.admit(t0), Admission::AskedToWait(Duration::from_secs(7)));
+        assert_eq!(breaker.foresee(t0), Some(Admission::AskedToWait(Duration::from_secs(7))));
+        assert_eq!(breaker.admit(t0 + Duration::from_secs(7)), Admission::Admitted);
+        breaker.wait(t0, Duration::from_secs(86_400));
+        assert_eq!(breaker.admit(t0), Admission::AskedToWait(LONGEST_WAIT), "within reason");
     }
 }

@@ -1,0 +1,154 @@
+//! Models that can stand in for a target: those that a user asked for with `equivalents: Auto`, and what the fallbacks
+//! that are written down can never do.
+
+use penstock_config as config;
+use penstock_crds as crds;
+use penstock_llm::catalogue::{self, Facts};
+use penstock_llm::needs;
+use penstock_llm::provider;
+
+use super::pool::key_of;
+use super::targets::{self, Site};
+
+/// So many of a class: a last resort, not a second catalogue.
+const MOST: usize = 3;
+/// Behind every priority that can be written down.
+const LAST_PRIORITY: u32 = 1_000;
+
+/// What is known of the model that a candidate asks for.
+pub(super) fn facts_of(candidate: &config::Candidate, pool: &config::Pool) -> Option<Facts> {
+    let provider = pool.providers.iter().find(|provider| provider.name == candidate.provider)?;
+    let known = provider::by_name(&provider.r#type)?;
+    let mut facts = catalogue::find(&known.key(), &candidate.upstream).unwrap_or_default();
+    // The operator wrote them: they can be read.
+    if let Ok(better) = serde_json::from_value(candidate.facts.clone().into()) {
+        facts.overlay(&better);
+    }
+    Some(facts)
+}
+
+fn first_facts(target: &config::Target, site: &Site<'_>) -> Option<Facts> {
+    let pool = site.pools.get(&target.pool)?.contribution.as_ref()?;
+    facts_of(target.candidates.first()?, pool)
+}
+
+/// The models of the target's class in the pools of the namespace, the closest in price first, those of other
+/// providers before those of the target's own, without those that the rule has already.
+pub(super) fn find(site: &Site<'_>, target: &config::Target, rule: &[config::Target]) -> Vec<config::Target> {
+    let Some(primary) = first_facts(target, site) else { return vec![] };
+    let own_providers: Vec<&str> = target.candidates.iter().map(|c| c.provider.as_str()).collect();
+    let mut found: Vec<((bool, f64), config::Target)> = Vec::new();
+    let here = site.pools.values().filter(|pool| pool.key.namespace == site.namespace);
+    for pool in here {
+        let (Some(spec), Some(usable)) = (pool.spec, &pool.contribution) else { continue };
+        let id = pool.key.id();
+        let mut names: Vec<String> = spec.providers.iter().flat_map(|p| models_of(p, site)).collect();
+        names.sort();
+        names.dedup();
+        for model in names {
+            let is_there = |t: &config::Target| t.pool == id && t.model.as_deref() == Some(&model);
+            if rule.iter().any(is_there) {
+                continue;
+            }
+            let mut candidates =
+                targets::usable_of(targets::candidates(spec, &model, &site.world.catalogue), Some(usable));
+            let mut closest = f64::INFINITY;
+            candidates.retain(|candidate| {
+                let facts = facts_of(candidate, usable).filter(|facts| facts.deprecated.is_none());
+                let apart = facts.and_then(|facts| needs::same_class(&primary, &facts));
+                closest = closest.min(apart.unwrap_or(f64::INFINITY));
+                apart.is_some()
+            });
+            if candidates.is_empty() {
+                continue;
+            }
+            let is_own =
+                id == target.pool && candidates.iter().all(|c| own_providers.contains(&c.provider.as_str()));
+            let equivalent = config::Target {
+                pool: id.clone(),
+                model: Some(model),
+                priority: LAST_PRIORITY,
+                weight: 100,
+                only_after: vec![],
+                timeouts: target.timeouts,
+                is_equivalent: true,
+                candidates,
+                listed: Default::default(),
+            };
+            found.push(((is_own, closest), equivalent));
+        }
+    }
+    found.sort_by(|((own_a, a), x), ((own_b, b), y)| {
+        own_a.cmp(own_b).then(a.total_cmp(b)).then(x.pool.cmp(&y.pool)).then(x.model.cmp(&y.model))
+    });
+    found.truncate(MOST);
+    // Each has a priority of its own: the closest one is tried first.
+    let ordered = found.into_iter().map(|(_, target)| target).zip(LAST_PRIORITY..);
+    ordered.map(|(target, priority)| config::Target { priority, ..target }).collect()
+}
+
+/// The models that a provider can be asked for by name.
+fn models_of(provider: &crds::Provider, site: &Site<'_>) -> Vec<String> {
+    match &provider.models {
+        Some(models) => models.iter().map(|model| model.name.clone()).collect(),
+        None => {
+            let key = key_of(provider.r#type);
+            let corrected = site.world.catalogue.models(&key).map(str::to_owned);
+            catalogue::models(&key).map(str::to_owned).chain(corrected).collect()
+        }
+    }
+}
+
+/// What fallbacks of a rule can never do that its first target can, and what has no price where the price decides.
+pub(super) fn warnings(rule_path: &str, rule: &config::Rule, site: &Site<'_>) -> Vec<String> {
+    let mut said = Vec::new();
+    let lowest = rule.targets.iter().map(|target| target.priority).min();
+    let primary = rule
+        .targets
+        .iter()
+        .find(|t| Some(t.priority) == lowest && t.weight > 0 && t.only_after.is_empty() && t.model.is_some());
+    let of_primary = primary.and_then(|target| Some((target, first_facts(target, site)?)));
+    for (i, target) in rule.targets.iter().enumerate().filter(|(_, target)| !target.is_equivalent) {
+        let Some(facts) = first_facts(target, site) else { continue };
+        let name = target.model.as_deref().unwrap_or_default();
+        if rule.strategy == config::Strategy::LeastCost && !has_price(&facts) {
+            said.push(format!(
+                "{rule_path}.targets[{i}]: no price is known of `{name}`, so that LeastCost always tries it last; \
+                 give `price` in `models` of its provider"
+            ));
+        }
+        let Some((first, of_first)) = &of_primary else { continue };
+        if std::ptr::eq(*first, target) {
+            continue;
+        }
+        let lacks: Vec<String> =
+            needs::shortfalls(of_first, &facts).into_iter().map(|lack| shortfall(&lack)).collect();
+        if !lacks.is_empty() {
+            said.push(format!(
+                "{rule_path}.targets[{i}]: `{name}` can never take over requests that need {}; `{}` serves those",
+                lacks.join(", "),
+                first.model.as_deref().unwrap_or_default(),
+            ));
+        }
+    }
+    said
+}
+
+fn has_price(facts: &Facts) -> bool {
+    facts.price.as_ref().is_some_and(|price| price.base.input.is_some() && price.base.output.is_some())
+}
+
+fn shortfall(lack: &needs::Lack) -> String {
+    use needs::Lack;
+    match lack {
+        Lack::Image => "images".into(),
+        Lack::Pdf => "PDFs".into(),
+        Lack::Audio => "audio".into(),
+        Lack::Video => "video".into(),
+        Lack::Tools => "tools".into(),
+        Lack::ForcedTools => "a forced tool call".into(),
+        Lack::JsonSchema => "a JSON schema".into(),
+        Lack::Reasoning => "reasoning".into(),
+        Lack::Context { prompt: _, window } => format!("more than {window} tokens of context"),
+    }
+}
