@@ -57,6 +57,11 @@ impl Process {
     }
 }
 
+/// Resident memory of this process, in bytes.
+pub fn own_rss() -> anyhow::Result<u64> {
+    parse_rss(&fs::read_to_string("/proc/self/status")?).context("no VmRSS in /proc")
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it has ended already.

@@ -1,4 +1,4 @@
-//! The `penstock` command: the whole product on a laptop (`up`), manifests checked offline (`lint`), and what is known of
+//! The `penstock` command: the whole product on a laptop (`up`), manifests checked offline (`lint`), why a request goes where it goes (`explain`), and what is known of
 //! models (`catalogue`).
 //!
 //! Owns: reading manifest files, the API server's rules applied offline, what a person sees.
@@ -8,6 +8,7 @@ pub mod catalogue;
 mod close;
 mod document;
 mod exit;
+pub mod explain;
 mod findings;
 pub mod lint;
 mod manifest;

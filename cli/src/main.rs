@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use penstock::catalogue::{self, CatalogueArgs};
+use penstock::explain::{self, ExplainArgs};
 use penstock::lint::{self, LintArgs};
 use penstock::up::{self, UpArgs};
 
@@ -24,6 +25,8 @@ enum Command {
     Up(UpArgs),
     /// Check manifests with the rules of the API server and the operator, without a cluster.
     Lint(LintArgs),
+    /// Say why a request goes where it goes, from manifests or from what a proxy remembers.
+    Explain(ExplainArgs),
     /// The models that are known: limits, abilities, prices.
     Catalogue(CatalogueArgs),
 }
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Catalogue(args) => catalogue::run(&args),
     }
 }

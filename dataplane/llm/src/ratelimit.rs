@@ -42,6 +42,18 @@ impl Limits {
         Self { requests: of("requests"), tokens: of("tokens") }
     }
 
+    /// Milliseconds until the key that has nothing left can be used again; `None` while it has. Resets tell when a limit
+    /// is whole again, and the first request of it is there sooner: a request's share of the time, or a tenth where
+    /// tokens are what is lacking.
+    pub fn spent(&self) -> Option<u64> {
+        let Self { requests, tokens } = self;
+        let of_requests = (requests.remaining == Some(0))
+            .then(|| Some(requests.reset_ms? / requests.limit.unwrap_or(1).max(1)))
+            .flatten();
+        let of_tokens = (tokens.remaining == Some(0)).then(|| Some(tokens.reset_ms? / 10)).flatten();
+        of_requests.max(of_tokens).filter(|wait| *wait > 0)
+    }
+
     /// As headers for a client of this format.
     pub fn write(&self, client: Format, now: u64) -> Vec<(&'static str, String)> {
         let Self { requests, tokens } = self;
@@ -113,6 +125,25 @@ mod tests {
 
     fn read(headers: &[(&'static str, &'static str)], now: u64) -> Limits {
         Limits::read(|name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value), now)
+    }
+
+    #[test]
+    fn a_limit_that_is_spent_says_for_how_long() {
+        let openai = |remaining| {
+            read(
+                &[
+                    ("x-ratelimit-limit-requests", "60"),
+                    ("x-ratelimit-remaining-requests", remaining),
+                    ("x-ratelimit-reset-requests", "1m0s"),
+                ],
+                0,
+            )
+        };
+        assert_eq!(openai("0").spent(), Some(1_000), "one of sixty a minute is back after a second");
+        assert_eq!(openai("1").spent(), None);
+        let tokens = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "20s")];
+        assert_eq!(read(&tokens, 0).spent(), Some(2_000));
+        assert_eq!(Limits::default().spent(), None);
     }
 
     #[test]

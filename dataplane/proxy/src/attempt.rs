@@ -271,6 +271,10 @@ async fn over_http(
     if matches!(&outcome, Err(failure) if failure.kind == ErrorKind::Credentials) {
         key.authorizer.refused();
     }
+    // The next request would be a 429.
+    if let Some(wait) = limits.spent() {
+        key.rest(Instant::now(), RestReason::RateLimited, Some(Duration::from_millis(wait)));
+    }
     Ok(Answer { limits, ..outcome? })
 }
 

@@ -362,12 +362,7 @@ impl Attempts<'_, '_> {
             return;
         }
         if reason == FailoverReason::ContextLength {
-            let before = self.plan.skipped.len();
-            let prompt = self.plan.needs.map_or(0, |needs| needs.prompt_tokens);
-            self.plan.needs_more_context_than(target, prompt);
-            for skip in self.plan.skipped.iter().skip(before) {
-                note_skip(self.trail, skip);
-            }
+            self.plan.needs_more_context_than(target);
         }
         let another_key = matches!(failure.kind, ErrorKind::RateLimited | ErrorKind::Credentials)
             && target.keys.any_awake(Instant::now());
@@ -412,8 +407,9 @@ fn note_skip(trail: &mut Trail, skip: &Skip) {
 /// What would be done, without sending anything: the same plan, the same encoding, the same look at health.
 pub fn foresee(job: &Job<'_>, rule: &Rule, trail: &mut Trail) {
     let now = Instant::now();
-    let Plan { queue, reserve, skipped, needs } = plan::plan(job, rule, true, now, &mut rand::rng());
-    trail.needs = needs;
+    let plan = plan::plan(job, rule, true, now, &mut rand::rng());
+    trail.planned(rule, &plan);
+    let Plan { queue, reserve, skipped, needs } = plan;
     for target in queue.iter().chain(&reserve).chain(skipped.iter().map(|skip| &skip.target)) {
         let cost = needs.and_then(|needs| plan::expected_cost(target, &needs, job));
         trail.costs(&target.label, target.is_equivalent, cost);

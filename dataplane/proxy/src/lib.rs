@@ -15,6 +15,7 @@ mod auth;
 mod credentials;
 mod endpoint;
 mod exit;
+mod explain;
 mod failure;
 mod fetch;
 mod health;
@@ -38,6 +39,7 @@ pub mod trail;
 mod unix_time;
 mod upstream;
 
+pub use explain::{Question, explain, first_target};
 pub use fetch::MediaOrigin;
 pub use proxy::{InvalidSnapshot, Proxy, Settings};
 pub use server::{serve, serve_admin};

@@ -49,6 +49,9 @@ struct Flags {
     /// Largest request body, in bytes.
     #[arg(long, env = "PENSTOCK_MAX_REQUEST_BYTES", default_value_t = 32 << 20)]
     max_request_bytes: usize,
+    /// How many of the last decisions are kept in memory for `penstock explain`; 0 keeps none.
+    #[arg(long, env = "PENSTOCK_DECISIONS", default_value_t = 256)]
+    decisions: usize,
     /// Where images and documents may be fetched from that clients name by their web addresses, for providers that
     /// take bytes alone: `public`, and ranges of addresses such as 10.1.0.0/16, separated by commas. Without it nothing
     /// is fetched.
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
 async fn run(flags: Flags) -> anyhow::Result<()> {
     let proxy = Proxy::new(Settings {
         max_request_bytes: flags.max_request_bytes,
+        decisions: flags.decisions,
         drain_timeout: flags.drain_timeout,
         fetch_media_from: flags.fetch_media_from,
         ..Settings::default()

@@ -136,7 +136,8 @@ async fn find_answer(
     let route =
         runtime.route(&envelope.model).cloned().ok_or_else(|| unknown_model(&runtime, &envelope.model))?;
     meter.routed(&route);
-    trail.routed(&runtime, &route, &envelope);
+    trail.asks(&envelope);
+    trail.routed(&runtime, &route);
     let reply = Reply {
         request_id: trail.id.clone(),
         model: envelope.model.clone(),

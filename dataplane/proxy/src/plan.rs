@@ -37,7 +37,7 @@ pub fn plan(job: &Job<'_>, rule: &Rule, look: bool, now: Instant, rng: &mut impl
     let model = &job.envelope.model;
     let all: Vec<Arc<Candidate>> =
         rule.targets.iter().flat_map(|target| target.candidates_for(model)).collect();
-    let needs = needs_of(job, rule, look || all.len() > 1);
+    let needs = needs_of(job, rule, all.len(), look);
     let sticky = rule.sticky.as_ref().and_then(|sticky| seed(job, rule, sticky));
     let runners: Vec<Runner> = all.iter().map(|c| runner(c, rule.strategy, job, needs, now)).collect();
     let order = pick::order(rule.strategy, &runners, sticky, rng);
@@ -46,11 +46,11 @@ pub fn plan(job: &Job<'_>, rule: &Rule, look: bool, now: Instant, rng: &mut impl
 }
 
 /// What the request uses of a model. Most requests are plain and short, and need not be decoded to know that.
-fn needs_of(job: &Job<'_>, rule: &Rule, matters: bool) -> Option<Needs> {
-    if !matters || !matches!(job.ask, Ask::Generate(_)) {
+fn needs_of(job: &Job<'_>, rule: &Rule, candidates: usize, look: bool) -> Option<Needs> {
+    if !matches!(job.ask, Ask::Generate(_)) || (candidates < 2 && !look) {
         return None;
     }
-    let is_asked = rule.strategy == Strategy::LeastCost;
+    let is_asked = look || rule.strategy == Strategy::LeastCost;
     // A token is at least a byte.
     let length = u64::try_from(job.body.len()).unwrap_or(u64::MAX);
     let fits = rule.screen.window.is_none_or(|window| length <= window);
@@ -161,20 +161,18 @@ impl Plan {
         is_any
     }
 
-    /// The prompt did not fit this candidate: those with no larger window would say the same. What lets a longer prompt
-    /// in goes first.
-    pub fn needs_more_context_than(&mut self, failed: &Candidate, prompt: u64) {
+    /// The prompt did not fit this candidate: what has a larger window goes first, and what has none larger comes last. It
+    /// is not left out: windows are what catalogues say, and each tokenizer counts in its own way.
+    pub fn needs_more_context_than(&mut self, failed: &Candidate) {
         let Some(window) = failed.facts.context_window else { return };
-        let is_larger = |c: &Candidate| c.facts.context_window.is_none_or(|own| own > window);
-        let (larger, smaller): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(|candidate| is_larger(candidate));
-        self.queue = larger.into();
-        self.queue.make_contiguous().sort_by_key(|c| (c.is_equivalent, c.facts.context_window.is_none()));
-        let too_small = smaller.into_iter().map(|candidate| {
-            let window = candidate.facts.context_window.unwrap_or_default();
-            Skip::lacking(candidate, Lack::Context { prompt: prompt.max(window + 1), window })
+        self.queue.make_contiguous().sort_by_key(|candidate| {
+            let place = match candidate.facts.context_window {
+                Some(own) if own > window => 0,
+                None => 1,
+                Some(_) => 2,
+            };
+            (candidate.is_equivalent, place)
         });
-        self.skipped.extend(too_small);
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn serve(proxy: Arc<Proxy>, listener: TcpListener, shutdown: impl Futu
     accept(listener, handler, shutdown, drain).await;
 }
 
-/// Serves `/metrics`, `/healthz` and `/readyz`.
+/// Serves `/metrics`, `/healthz`, `/readyz` and the last decisions.
 pub async fn serve_admin(proxy: Arc<Proxy>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let handler = move |request| {
         let response = admin(&proxy, &request);
@@ -59,7 +59,37 @@ fn admin(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
         }
         "/healthz" => reply::text(StatusCode::OK, "ok\n"),
         "/readyz" => pipeline::readiness(proxy),
-        _ => reply::text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n"),
+        "/decisions" => decisions(proxy, request.uri().query()),
+        path => match path.strip_prefix("/decisions/") {
+            Some(id) => decision(proxy, id),
+            None => reply::text(
+                StatusCode::NOT_FOUND,
+                "there are /metrics, /healthz, /readyz, /decisions and /decisions/{request id}\n",
+            ),
+        },
+    }
+}
+
+/// The last decisions, newest first: `?limit=20`.
+fn decisions(proxy: &Proxy, query: Option<&str>) -> Response<Body> {
+    let limit = query.and_then(|query| query.strip_prefix("limit=")).map_or(Ok(20), str::parse);
+    match limit {
+        // What is kept are plain structs: they can be written.
+        Ok(limit) => {
+            let found = proxy.decisions.newest(limit);
+            reply::json(StatusCode::OK, serde_json::to_vec(&found).unwrap_or_default())
+        }
+        Err(_) => reply::text(StatusCode::BAD_REQUEST, "limit is a number: /decisions?limit=20\n"),
+    }
+}
+
+fn decision(proxy: &Proxy, id: &str) -> Response<Body> {
+    match proxy.decisions.find(id) {
+        Some(found) => reply::json(StatusCode::OK, serde_json::to_vec(&found).unwrap_or_default()),
+        None => reply::text(
+            StatusCode::NOT_FOUND,
+            "no decision of that request id: only the last ones are kept, each in the proxy that made it\n",
+        ),
     }
 }
 

@@ -167,11 +167,14 @@ impl Trail {
         }
     }
 
-    pub fn routed(&mut self, runtime: &Runtime, route: &Route, envelope: &Envelope) {
-        self.route = Some(route.name.clone());
-        self.revision = runtime.revision_name.clone();
+    pub fn asks(&mut self, envelope: &Envelope) {
         self.model = cut(&envelope.model);
         self.stream = envelope.stream;
+    }
+
+    pub fn routed(&mut self, runtime: &Runtime, route: &Route) {
+        self.route = Some(route.name.clone());
+        self.revision = runtime.revision_name.clone();
     }
 
     pub fn planned(&mut self, rule: &Rule, plan: &Plan) {

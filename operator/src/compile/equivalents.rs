@@ -1,6 +1,8 @@
 //! Models that can stand in for a target: those that a user asked for with `equivalents: Auto`, and what the fallbacks
 //! that are written down can never do.
 
+use std::collections::BTreeSet;
+
 use penstock_config as config;
 use penstock_crds as crds;
 use penstock_llm::catalogue::{self, Facts};
@@ -80,6 +82,12 @@ pub(super) fn find(site: &Site<'_>, target: &config::Target, rule: &[config::Tar
     }
     found.sort_by(|((own_a, a), x), ((own_b, b), y)| {
         own_a.cmp(own_b).then(a.total_cmp(b)).then(x.pool.cmp(&y.pool)).then(x.model.cmp(&y.model))
+    });
+    // The same model of another date is no second resort.
+    let mut seen = BTreeSet::new();
+    found.retain(|(_, target)| {
+        let model = target.model.as_deref().unwrap_or_default();
+        seen.insert((target.pool.clone(), catalogue::undated(model).to_owned()))
     });
     found.truncate(MOST);
     // Each has a priority of its own: the closest one is tried first.

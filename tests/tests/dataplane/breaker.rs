@@ -22,7 +22,9 @@ fn start(failing: Behaviour) -> Setup {
     let solid = Replay::start(Messages.answer(FALLBACK));
     let mut world = World::new();
     world.pool("solid", Messages, &solid.url());
-    world.health = json!({"consecutiveFailures": 2, "cooldown": format!("{}ms", COOLDOWN.as_millis())});
+    // At once and whole: a slow start is another test's.
+    let cooldown = format!("{}ms", COOLDOWN.as_millis());
+    world.health = json!({"consecutiveFailures": 2, "cooldown": cooldown, "slowStart": "0s"});
     world.pool("shaky", Chat, &shaky.url());
     world.route("bot", &["shaky", "solid"], json!({}));
     world.route("alone", &["shaky"], json!({}));

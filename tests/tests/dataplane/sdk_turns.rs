@@ -211,8 +211,13 @@ fn reasoning_does_not_go_to_another_issuer() {
         let (id, to) = (format!("{}-{}", client.short(), from.short()), from.other());
         let (one, two) = (format!("{id}-one"), format!("{id}-two"));
         world.pool_of(&one, provider(from, &from.endpoint(&closing[from as usize].url(), &id)));
-        // OpenAI itself, which refuses members that it does not know.
-        world.pool(&two, to, &to.endpoint(&taking_over[to as usize].url(), &id));
+        // OpenAI itself, which refuses members that it does not know; a model that reasons, or it could not take over.
+        let mut reasoning = provider(to, &to.endpoint(&taking_over[to as usize].url(), &id));
+        if to == Chat {
+            reasoning["type"] = json!("OpenAI");
+            reasoning["models"] = json!([{"name": "m", "upstream": "o3"}]);
+        }
+        world.pool_of(&two, reasoning);
         world.route(&id, &[&one, &two], json!({}));
     }
     let gateway = Gateway::start(&world);
