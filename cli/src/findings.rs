@@ -26,6 +26,14 @@ pub fn of_compile(world: &World, compiled: &Compiled, manifests: &[Manifest]) ->
             let message = on_refused_pool(world, message).unwrap_or_else(|| message.to_owned());
             problems.push(Problem::error(&manifest.place, &found.path, message));
         }
+        // Each begins with its path.
+        let warnings = verdict.into_iter().flat_map(|verdict| &verdict.warnings);
+        problems.extend(warnings.map(|message| Problem {
+            severity: Severity::Warning,
+            place: manifest.place.clone(),
+            path: String::new(),
+            message: message.clone(),
+        }));
     }
     problems
 }

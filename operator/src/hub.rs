@@ -293,6 +293,7 @@ mod tests {
             accepted: Ok(()),
             resolved_refs: Ok(()),
             problems: vec![],
+            warnings: vec![],
             fragment: Fragment::of(Some(&contributes)),
         }
     }

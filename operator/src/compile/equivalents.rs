@@ -160,3 +160,97 @@ fn shortfall(lack: &needs::Lack) -> String {
         Lack::Context { prompt: _, window } => format!("more than {window} tokens of context"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::compile;
+    use crate::compile::tests::{targets, world};
+
+    fn pool(name: &str, providers: &str) -> String {
+        format!(
+            "apiVersion: penstock.dev/v1alpha1\nkind: ProviderPool\nmetadata: {{name: {name}, namespace: ai}}\n\
+             spec: {{providers: [{providers}]}}"
+        )
+    }
+
+    fn local(name: &str, models: &str) -> String {
+        format!(
+            "{{name: {name}, type: OpenAICompatible, endpoint: http://{name}:8000/v1, models: [{models}]}}"
+        )
+    }
+
+    fn model(name: &str, price: &str, window: u32, tools: bool) -> String {
+        format!(
+            "{{name: {name}, price: {{input: \"{price}\", output: \"{price}\"}}, contextWindow: {window}, \
+             capabilities: {{tools: {tools}}}}}"
+        )
+    }
+
+    fn route(targets: &str) -> String {
+        format!(
+            "apiVersion: penstock.dev/v1alpha1\nkind: ModelRoute\nmetadata: {{name: r, namespace: ai}}\n\
+             spec: {{models: [{{name: bot}}], rules: [{{name: all, targets: [{targets}]}}]}}"
+        )
+    }
+
+    #[test]
+    fn models_of_the_class_stand_behind_everything_nearest_first() {
+        let here = pool(
+            "here",
+            &local(
+                "one",
+                &[
+                    model("primary", "1.00", 8_000, true),
+                    model("twin", "1.00", 8_000, true),
+                    model("dear", "9.00", 8_000, true),
+                    model("small", "1.00", 4_000, true),
+                    model("mute", "1.00", 8_000, false),
+                ]
+                .join(", "),
+            ),
+        );
+        let there = pool(
+            "there",
+            &local(
+                "two",
+                &[model("near", "1.10", 9_000, true), model("far", "2.50", 8_000, true)].join(", "),
+            ),
+        );
+        let text = [here, there, route("{pool: here, model: primary, equivalents: Auto}")].join("\n---\n");
+        let compiled = compile(&world(&text));
+        // Another provider's first, however near the own one's twin is.
+        assert_eq!(
+            targets(&compiled.snapshot, "ai/r"),
+            [
+                "ai/here/primary one:primary",
+                "ai/there/near two:near",
+                "ai/there/far two:far",
+                "ai/here/twin one:twin"
+            ]
+        );
+        let rule = &compiled.snapshot.routes["ai/r"].rules[0];
+        assert!(rule.targets[1..].iter().all(|target| target.is_equivalent && target.priority >= 1_000));
+    }
+
+    #[test]
+    fn what_a_fallback_can_never_do_is_a_warning() {
+        let models = [model("able", "1.00", 8_000, true), model("mute", "1.00", 4_000, false)].join(", ");
+        let pool = pool("p", &local("one", &models));
+        let text =
+            [pool, route("{pool: p, model: able}, {pool: p, model: mute, priority: 1}")].join("\n---\n");
+        let compiled = compile(&world(&text));
+        let warnings = &compiled.verdicts[&crate::compile::ObjectKey {
+            kind: crate::compile::Kind::ModelRoute,
+            namespace: "ai".into(),
+            name: "r".into(),
+        }]
+            .warnings;
+        assert_eq!(
+            *warnings,
+            [
+                "spec.rules[0].targets[1]: `mute` can never take over requests that need tools, more than 4000 tokens \
+              of context; `able` serves those"
+            ]
+        );
+    }
+}

@@ -40,6 +40,7 @@ impl PoolOutcome<'_> {
                 Problem::unknown()
             },
             problems: self.invalid.iter().chain(&self.unresolved).cloned().collect(),
+            warnings: vec![],
             fragment: Fragment::of(self.contribution.as_ref()),
         }
     }

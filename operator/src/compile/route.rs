@@ -37,6 +37,7 @@ impl RouteOutcome {
                 Problem::unknown()
             },
             problems: self.not_accepted.iter().chain(&self.unresolved).cloned().collect(),
+            warnings: self.warnings.clone(),
             fragment: Fragment::of(self.contribution.as_ref()),
         }
     }

@@ -305,3 +305,54 @@ fn pool_unusable(path: &str, pool_name: &str, model: &str, pool: &PoolOutcome<'_
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::compile;
+    use crate::compile::tests::world;
+
+    fn compiled(names: &str) -> crate::compile::Compiled {
+        let text = format!(
+            "apiVersion: penstock.dev/v1alpha1\nkind: ProviderPool\nmetadata: {{name: p, namespace: ai}}\n\
+             spec: {{providers: [{{name: own, type: OpenAICompatible, endpoint: http://own:8000/v1, models: \
+             [{{name: llama-3, upstream: org/llama}}, {{name: qwen}}]}}, {{name: groq, type: Groq, auth: {{apiKeys: \
+             [{{secretRef: {{name: k, key: k}}}}]}}}}]}}\n---\n\
+             apiVersion: v1\nkind: Secret\nmetadata: {{name: k, namespace: ai}}\nstringData: {{k: secret}}\n---\n\
+             apiVersion: penstock.dev/v1alpha1\nkind: ModelRoute\nmetadata: {{name: r, namespace: ai}}\n\
+             spec: {{models: [{names}], rules: [{{name: all, targets: [{{pool: p}}]}}]}}"
+        );
+        compile(&world(&text))
+    }
+
+    #[test]
+    fn a_target_without_a_model_has_what_the_names_of_the_route_cover() {
+        let all = compiled("{name: \"*\"}");
+        let target = &all.snapshot.routes["ai/r"].rules[0].targets[0];
+        assert_eq!(target.model, None);
+        assert_eq!(target.listed.keys().collect::<Vec<_>>(), ["llama-3", "qwen"]);
+        assert_eq!(target.listed["llama-3"][0].upstream, "org/llama");
+        let open: Vec<&str> = target.candidates.iter().map(|c| c.provider.as_str()).collect();
+        assert_eq!(open, ["groq"], "who lists nothing is asked for what it is known to serve");
+
+        let prefix = compiled("{name: \"qw*\"}");
+        let target = &prefix.snapshot.routes["ai/r"].rules[0].targets[0];
+        assert_eq!(target.listed.keys().collect::<Vec<_>>(), ["qwen"]);
+
+        let exact = compiled("{name: qwen}");
+        let target = &exact.snapshot.routes["ai/r"].rules[0].targets[0];
+        assert!(target.candidates.is_empty());
+        assert_eq!(target.listed.keys().collect::<Vec<_>>(), ["qwen"]);
+    }
+
+    #[test]
+    fn an_exact_name_that_nobody_serves_is_named() {
+        let compiled = compiled("{name: not-there}");
+        let problem =
+            compiled.verdicts.values().find_map(|verdict| verdict.resolved_refs.clone().err()).unwrap();
+        assert!(
+            problem.message.contains("no provider of pool `p` serves model `not-there`"),
+            "{}",
+            problem.message
+        );
+    }
+}

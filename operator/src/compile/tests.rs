@@ -12,7 +12,7 @@ use super::*;
 const BASE: &str = include_str!("fixtures/base.yaml");
 
 /// The objects of a fixture; Secrets as the API server would hand them out.
-fn world(text: &str) -> World {
+pub(super) fn world(text: &str) -> World {
     fn read<T: DeserializeOwned>(text: &str) -> T {
         serde_saphyr::from_str(text).unwrap()
     }
@@ -52,7 +52,7 @@ fn pool_key(id: &str) -> ObjectKey {
 }
 
 /// `provider:upstream` of each candidate of each target of the first rule.
-fn targets(snapshot: &Snapshot, route: &str) -> Vec<String> {
+pub(super) fn targets(snapshot: &Snapshot, route: &str) -> Vec<String> {
     let Some(route) = snapshot.routes.get(route) else { return vec![] };
     let of = |target: &penstock_config::Target| {
         let candidates: Vec<String> =

@@ -67,6 +67,8 @@ pub struct Verdict {
     pub resolved_refs: Result<(), Problem>,
     /// Every problem, for tools that list them all; the two results above hold the first of each sort.
     pub problems: Vec<Problem>,
+    /// What is served as it stands and is hardly meant so. Each begins with its field path.
+    pub warnings: Vec<String>,
     /// What it contributes to the snapshot.
     pub fragment: Fragment,
 }

@@ -198,6 +198,7 @@ mod tests {
             accepted: Ok(()),
             resolved_refs: Ok(()),
             problems: vec![],
+            warnings: vec![],
             fragment: Fragment::of(Some(&"x")),
         };
         Published { verdict, since }
