@@ -119,7 +119,8 @@ pub(super) fn warnings(rule_path: &str, rule: &config::Rule, site: &Site<'_>) ->
     for (i, target) in rule.targets.iter().enumerate().filter(|(_, target)| !target.is_equivalent) {
         let Some(facts) = first_facts(target, site) else { continue };
         let name = target.model.as_deref().unwrap_or_default();
-        if rule.strategy == config::Strategy::LeastCost && !has_price(&facts) {
+        let is_compared = rule.strategy == config::Strategy::LeastCost && target.only_after.is_empty();
+        if is_compared && !has_price(&facts) {
             said.push(format!(
                 "{rule_path}.targets[{i}]: no price is known of `{name}`, so that LeastCost always tries it last; \
                  give `price` in `models` of its provider"
