@@ -144,6 +144,6 @@ fn snapshot(row: &Row) -> anyhow::Result<Snapshot> {
         "latencyMs": 0, "tokensPerSecond": 0, "errorRate": 0, "error": "Connect",
     }});
     let pool = json!({"health": {"consecutiveFailures": 5, "cooldownMs": 1000}, "providers": [provider]});
-    let snapshot = json!({"auth": {"mode": "Open"}, "pools": {"ai/pool": pool}, "routes": routes});
+    let snapshot = json!({"auth": {"mode": "open"}, "pools": {"ai/pool": pool}, "routes": routes});
     serde_json::from_value(snapshot).context("the snapshot of the benchmark")
 }

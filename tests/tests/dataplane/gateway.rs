@@ -194,6 +194,11 @@ impl Gateway {
         self.call(wire, &wire.request(model, stream))
     }
 
+    /// `http://127.0.0.1:<port>` of the admin port.
+    pub fn admin(&self) -> String {
+        self.metrics.trim_end_matches("/metrics").to_owned()
+    }
+
     pub fn metrics(&self) -> Metrics {
         Metrics::scrape(&self.metrics)
     }

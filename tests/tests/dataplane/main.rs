@@ -5,6 +5,7 @@ mod breaker;
 mod committed;
 mod disconnect;
 mod endpoints;
+mod explain;
 mod failover;
 mod gateway;
 mod input;

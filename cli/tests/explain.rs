@@ -1,0 +1,111 @@
+//! `penstock explain` from manifests: the support desk of the examples, and what goes wrong.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn explain(args: &[&str], request: Option<&str>) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_penstock"));
+    command.arg("explain").args(args).current_dir(root).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(request.unwrap_or_default().as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn desk(args: &[&str]) -> Value {
+    let files = ["-f", "examples/support/pools.yaml", "-f", "examples/support/route.yaml", "--json"];
+    let output = explain(&[&files, args].concat(), None);
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn who(decision: &Value) -> (&str, &str) {
+    (decision["rule"].as_str().unwrap(), decision["targets"][0]["target"].as_str().unwrap())
+}
+
+#[test]
+fn the_support_desk() {
+    let request = |name: &str| format!("examples/support/requests/{name}.json");
+    let faq = desk(&[&request("faq")]);
+    assert_eq!(who(&faq), ("faq", "economy/qwen/qwen-flash"), "the cheapest");
+    assert_eq!(faq["strategy"], "LeastCost");
+    let cost = |n: usize| faq["targets"][n]["estimatedCost"].as_str().unwrap().parse::<f64>().unwrap();
+    assert!(cost(0) < cost(1) && cost(1) < cost(2), "{faq}");
+    assert_eq!(who(&desk(&[&request("dispute")])), ("disputes", "frontier/openai/gpt-4o"));
+    let receipt = desk(&[&request("receipt")]);
+    assert_eq!(who(&receipt), ("receipts", "frontier/anthropic/claude-sonnet-4-5"));
+    assert_eq!(receipt["uses"], serde_json::json!(["pdf"]));
+    let gold = desk(&["-H", "x-tier: gold", &request("gold")]);
+    assert_eq!(who(&gold), ("gold", "frontier/anthropic/claude-sonnet-4-5"));
+    // Behind what is written down stand models of its class.
+    let last = gold["targets"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["equivalent"], true, "{gold}");
+}
+
+#[test]
+fn what_lacks_an_ability_is_skipped_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.yaml");
+    std::fs::write(
+        &file,
+        "apiVersion: penstock.dev/v1alpha1
+kind: ProviderPool
+metadata: {name: p}
+spec:
+  providers:
+  - {name: sim, type: Simulated, models: [{name: mute, capabilities: {tools: false}}, {name: able}]}
+---
+apiVersion: penstock.dev/v1alpha1
+kind: ModelRoute
+metadata: {name: r}
+spec:
+  models: [{name: bot}]
+  rules:
+  - {name: all, targets: [{pool: p, model: mute}, {pool: p, model: able, priority: 1}]}
+",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let request = r#"{"model": "bot", "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"type": "function", "function": {"name": "f"}}]}"#;
+    let output = explain(&["-f", file], Some(request));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("uses tools"), "{text}");
+    let skipped = "skipped (lacks_ability): not tried, another target fits better: the model calls no tools";
+    assert!(text.contains(skipped), "{text}");
+
+    // Refused: the message is the client's, and the exit code tells.
+    for (request, says) in [
+        (r#"{"model": "bto", "messages": []}"#, "404 model_not_found"),
+        (r#"{"model": 1}"#, "answer    400"),
+        ("{", "answer    400"),
+    ] {
+        let output = explain(&["-f", file], Some(request));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(says), "{text}");
+    }
+    let elsewhere = explain(&["-f", file, "--endpoint", "/v1/nowhere"], Some("{}"));
+    assert!(String::from_utf8(elsewhere.stdout).unwrap().contains("no such endpoint: POST /v1/nowhere"));
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    for (args, says) in [
+        (vec!["-f", "no-such-folder"], "no-such-folder: cannot be read"),
+        (vec!["-f", "examples/quickstart", "no-such-request.json"], "no-such-request.json: cannot be read"),
+        (vec!["-f", "examples/quickstart", "-H", "x-tier"], "write `name: value`"),
+        (vec!["--proxy", "http://127.0.0.1:1"], "cannot be reached"),
+        (vec!["--proxy", "ftp://x"], "is not http://HOST:PORT"),
+        (vec![], "--filename"),
+    ] {
+        let output = explain(&args, Some("{}"));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(says), "{args:?}: {text}");
+    }
+}
