@@ -328,6 +328,7 @@ impl Attempts<'_, '_> {
                 let attempts = self.started;
                 return Some(Found { answer, target, route, attempts, deadline: self.deadline, seat });
             }
+            Err(failure) if target.is_open => failure.of_named_model(),
             Err(failure) => failure,
         };
         let result = failure.reason.map_or("rejected", FailoverReason::as_str);

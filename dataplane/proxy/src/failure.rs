@@ -170,6 +170,16 @@ impl Failure {
         matches!(self.reason, None | Some(FailoverReason::ContentFilter))
     }
 
+    /// The client named the model: that the provider does not know it is the client's to hear.
+    pub fn of_named_model(mut self) -> Self {
+        if self.kind == ErrorKind::NotFound {
+            self.status = 404;
+            self.code = Some("model_not_found".into());
+            self.param = Some("model".into());
+        }
+        self
+    }
+
     /// May the same target answer in a moment? Not one that hung, that has no such model, that does not take our key, or
     /// that asks for more time than `most`.
     pub fn passes(&self, most: Duration) -> bool {

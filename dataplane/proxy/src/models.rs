@@ -29,7 +29,7 @@ pub fn models(
         authenticate(&runtime, headers)?;
         let names = runtime.model_names();
         let Some(model) = only else { return Ok(format.dialect().encode_models(&names, unix_now())) };
-        if runtime.route(model).is_none() {
+        if !runtime.has_model(model) {
             return Err(unknown_model(&runtime, model));
         }
         let list = format.dialect().encode_models(&[model], unix_now());

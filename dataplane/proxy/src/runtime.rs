@@ -371,6 +371,15 @@ impl Runtime {
         })
     }
 
+    /// Could a request for this name be served? A name that a route leaves to its pools must be known to one of them.
+    pub fn has_model(&self, model: &str) -> bool {
+        let serves = |target: &Target| target.any.is_none() || !target.candidates_for(model).is_empty();
+        let Some(route) = self.route(model) else { return false };
+        let mut targets = route.rules.iter().flat_map(|rule| &rule.targets).peekable();
+        // A route that is broken is there all the same.
+        targets.peek().is_none() || targets.any(serves)
+    }
+
     /// Names that clients can ask for as they stand, sorted: those of routes, and the models that the pools behind
     /// names with a `*` list.
     pub fn model_names(&self) -> Vec<&str> {
