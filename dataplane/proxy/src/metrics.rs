@@ -3,6 +3,8 @@
 //! Names are OpenTelemetry's GenAI semantic conventions where those have one
 //! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>), written as Prometheus writes them.
 
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use penstock_config::FailoverReason;
@@ -253,7 +255,29 @@ fn with<'a>([a, b, c, d, e, f]: TargetLabels<'a>, last: &'a str) -> [&'a str; 7]
     [a, b, c, d, e, f, last]
 }
 
-/// The handles of one target, resolved once when the configuration changes: a request only adds.
+/// The handles of one target, made when it is first considered: afterwards a request only adds. Made beforehand, those of
+/// a thousand routes would take a gigabyte, most of it for targets that nobody ever asks.
+pub struct LazyTargetMetrics {
+    metrics: Arc<Metrics>,
+    labels: [Arc<str>; 6],
+    made: OnceLock<TargetMetrics>,
+}
+
+impl LazyTargetMetrics {
+    pub fn new(metrics: &Arc<Metrics>, labels: [Arc<str>; 6]) -> Self {
+        Self { metrics: metrics.clone(), labels, made: OnceLock::new() }
+    }
+}
+
+impl Deref for LazyTargetMetrics {
+    type Target = TargetMetrics;
+
+    fn deref(&self) -> &TargetMetrics {
+        self.made.get_or_init(|| self.metrics.target(self.labels.each_ref().map(|label| &**label)))
+    }
+}
+
+/// The handles of one target.
 pub struct TargetMetrics {
     requests: [IntCounter; Outcome::ALL.len()],
     attempts: [IntCounter; AttemptResult::ALL.len()],
@@ -351,7 +375,7 @@ impl Metrics {
     }
 
     /// The handles of one target: of a route's rule, a pool, the provider's name in the pool, and the model.
-    pub fn target(&self, labels: TargetLabels<'_>) -> TargetMetrics {
+    fn target(&self, labels: TargetLabels<'_>) -> TargetMetrics {
         let token = |class| self.tokens.with_label_values(&with(labels, class));
         TargetMetrics {
             requests: Outcome::ALL.map(|o| self.requests.with_label_values(&with(labels, o.as_str()))),

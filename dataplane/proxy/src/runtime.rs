@@ -22,7 +22,7 @@ use crate::auth::Callers;
 use crate::credentials::{AwsScope, CredentialBook, Scheme};
 use crate::health::{HealthBook, KeyRing, Places, Vitals};
 use crate::job::Wire;
-use crate::metrics::{Metrics, TargetLabels, TargetMetrics};
+use crate::metrics::{LazyTargetMetrics, Metrics, TargetLabels};
 use crate::proxy::InvalidSnapshot;
 use crate::upstream::{Client, Clients};
 
@@ -153,7 +153,7 @@ pub struct Candidate {
     pub keys: Arc<KeyRing>,
     pub vitals: Arc<Vitals>,
     pub places: Option<Arc<Places>>,
-    pub metrics: Arc<TargetMetrics>,
+    pub metrics: Arc<LazyTargetMetrics>,
 }
 
 /// How long the steps of an attempt may take, and the connections that are made in time.
@@ -288,7 +288,7 @@ impl Runtime {
     pub fn build(
         snapshot: &Snapshot,
         books: &mut Books,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
         clients: &Clients,
     ) -> Result<Self, InvalidSnapshot> {
         let callers = Callers::from_config(&snapshot.auth)
@@ -301,7 +301,7 @@ impl Runtime {
             exact: HashMap::new(),
             prefixes: Vec::new(),
         };
-        let mut shop = Workshop { snapshot, books, metrics, clients };
+        let mut shop = Workshop { snapshot, books, metrics, clients, names: Names::default() };
         for (name, route) in &snapshot.routes {
             let built = Arc::new(build_route(name, route, &mut shop)?);
             for model in &route.models {
@@ -428,8 +428,24 @@ fn connect_times(snapshot: &Snapshot) -> Vec<u64> {
 struct Workshop<'a> {
     snapshot: &'a Snapshot,
     books: &'a mut Books,
-    metrics: &'a Metrics,
+    metrics: &'a Arc<Metrics>,
     clients: &'a Clients,
+    names: Names,
+}
+
+/// Names that stand at many places, each kept once.
+#[derive(Default)]
+struct Names(BTreeSet<Arc<str>>);
+
+impl Names {
+    fn share(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = name.into();
+        self.0.insert(name.clone());
+        name
+    }
 }
 
 fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Result<Route, InvalidSnapshot> {
@@ -618,8 +634,8 @@ fn build_candidate(
         is_equivalent: *is_equivalent,
         is_open: model == ANY_MODEL,
         limits,
-        pool: pool_name.as_str().into(),
-        provider_name: name.as_str().into(),
+        pool: shop.names.share(pool_name),
+        provider_name: shop.names.share(name),
         provider,
         upstream: upstream.clone(),
         facts,
@@ -638,7 +654,17 @@ fn build_candidate(
             shop.metrics.breaker(pool_name, name, model),
         ),
         places: concurrency.map(|settings| health.places(pool_name, name, settings)),
-        metrics: Arc::new(shop.metrics.target([route, rule, pool_name, name, provider.otel_name(), model])),
+        metrics: Arc::new(LazyTargetMetrics::new(
+            shop.metrics,
+            [
+                shop.names.share(route),
+                shop.names.share(rule),
+                shop.names.share(pool_name),
+                shop.names.share(name),
+                shop.names.share(provider.otel_name()),
+                shop.names.share(model),
+            ],
+        )),
         model: model.to_owned(),
     })
 }
