@@ -141,3 +141,27 @@ fn secret_refs(pool: &ProviderPool) -> impl Iterator<Item = Named<'_>> {
         keys.chain(aws).chain(google)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{load, world_of};
+    use crate::schema::KindSchema;
+    use penstock_operator::compile::{ClientAuthSource, compile};
+
+    #[test]
+    fn warnings_are_told_and_are_no_errors() {
+        let text = include_str!("../tests/manifests/good/minimal.yaml").to_owned();
+        let loaded = load(&[Source { name: "minimal.yaml".into(), text }], &KindSchema::all());
+        let world = world_of(&loaded.manifests, ClientAuthSource::Open);
+        let mut compiled = compile(&world);
+        assert_eq!(of_compile(&world, &compiled, &loaded.manifests), []);
+        for verdict in compiled.verdicts.values_mut() {
+            verdict.warnings.push("spec.rules[0]: odd".into());
+        }
+        let found = of_compile(&world, &compiled, &loaded.manifests);
+        assert_eq!(found.len(), compiled.verdicts.len());
+        assert!(found.iter().all(|problem| !problem.is_error()), "{found:?}");
+        assert!(found[0].to_string().ends_with(": warning: spec.rules[0]: odd"), "{}", found[0]);
+    }
+}

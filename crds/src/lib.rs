@@ -9,6 +9,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod duration;
+mod health_status;
 mod model_route;
 mod provider_pool;
 pub mod status;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Duration;
-use crate::status::ObjectStatus;
+use crate::status::ProviderPoolStatus;
 
 /// A set of providers that can serve models, with their credentials and health rules.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use crate::status::ObjectStatus;
     version = "v1alpha1",
     kind = "ProviderPool",
     namespaced,
-    status = "ObjectStatus",
+    status = "ProviderPoolStatus",
     derive = "PartialEq",
     shortname = "ppool",
     category = "llm",
@@ -36,6 +36,7 @@ use crate::status::ObjectStatus;
         json_path = ".status.conditions[?(@.type==\"Programmed\")].status"
     ),
     printcolumn(name = "Proxies", type_ = "string", json_path = ".status.proxies"),
+    printcolumn(name = "Healthy", type_ = "string", json_path = ".status.healthy"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

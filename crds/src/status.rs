@@ -4,7 +4,32 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator and the proxies say of an object.
+pub use crate::health_status::*;
+
+/// Warnings of an object.
+pub const MOST_WARNINGS: usize = 16;
+
+/// Status of a ModelRoute.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelRouteStatus {
+    #[serde(flatten)]
+    pub object: ObjectStatus,
+    #[serde(flatten)]
+    pub health: RouteHealth,
+}
+
+/// Status of a ProviderPool.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderPoolStatus {
+    #[serde(flatten)]
+    pub object: ObjectStatus,
+    #[serde(flatten)]
+    pub health: PoolHealth,
+}
+
+/// What the operator and the proxies say of an object of either kind.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStatus {
@@ -25,6 +50,10 @@ pub struct ObjectStatus {
     /// The last error of a proxy that refused the revision with this generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_proxy_error: Option<String>,
+    /// What is served as it stands and is hardly meant so. The last of 16 says how many more there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub warnings: Vec<String>,
 }
 
 /// Condition types.
@@ -37,7 +66,7 @@ pub mod condition {
     pub const PROGRAMMED: &str = "Programmed";
 }
 
-/// Reasons, by condition. CamelCase, enumerated, stable: scripts match on them.
+/// Reasons of conditions and Events. CamelCase, enumerated, stable: scripts match on them.
 pub mod reason {
     // Accepted
     pub const ACCEPTED: &str = "Accepted";
@@ -67,4 +96,12 @@ pub mod reason {
     pub const NO_PROXIES: &str = "NoProxies";
     /// Accepted or ResolvedRefs is False, so this generation was not pushed.
     pub const NOT_COMPILED: &str = "NotCompiled";
+
+    // Events on a pool, for health
+    /// No proxy can use a provider.
+    pub const PROVIDER_UNAVAILABLE: &str = "ProviderUnavailable";
+    /// A provider does not take a key (any more). Also the reason of a `lastError`.
+    pub const CREDENTIALS_REFUSED: &str = "CredentialsRefused";
+    /// It can be used again.
+    pub const PROVIDER_RECOVERED: &str = "ProviderRecovered";
 }

@@ -1,4 +1,4 @@
-//! Events: on objects whose conditions changed, and on a ConfigMap that cannot be read.
+//! Events: on objects whose conditions changed, on pools whose providers fail or recover, and on a ConfigMap that cannot be read.
 //!
 //! Written here and not by kube's `Recorder`: that one repeats the first text of a reason for minutes, and a second
 //! missing Secret would carry the name of the first.
@@ -15,7 +15,7 @@ use penstock_crds::status::{condition, reason};
 use tokio::time::timeout;
 
 use crate::api_error::describe;
-use crate::status::WantedCondition;
+use crate::status::{HealthEvent, WantedCondition};
 
 /// The API server takes no longer note.
 const LONGEST_NOTE: usize = 1024;
@@ -27,6 +27,12 @@ pub async fn publish(client: &Client, regarding: &ObjectReference, changed: &Wan
     let Some(type_) = worth(changed) else { return };
     let action = format!("Set{}", changed.r#type);
     write(client, event(regarding, type_, action, changed.reason, &changed.message)).await;
+}
+
+/// Writes an Event of a pool's provider. A failure is logged and forgotten: the status has the same words.
+pub async fn of_health(client: &Client, regarding: &ObjectReference, news: &HealthEvent) {
+    let HealthEvent { type_, reason, note } = news;
+    write(client, event(regarding, type_, "ReportHealth".to_owned(), reason, note)).await;
 }
 
 /// Warns about an object that has no conditions. A failure is logged and forgotten: the log has the same words.

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use penstock_config::Revision;
+use k8s_openapi::jiff::Timestamp;
+use penstock_config::{KeysHealth, Revision, TargetHealth};
 
 use crate::compile::{ObjectKey, Verdict};
+use crate::report::Report;
 
 /// Number of a published snapshot, from 1. 0 is before the first.
 pub type Sequence = u64;
@@ -70,10 +72,12 @@ struct Proxy {
 
 #[derive(Debug)]
 enum Link {
-    /// `sent` holds what was sent on this stream and not answered yet, oldest first.
+    /// `sent` holds what was sent on this stream and not answered yet, oldest first; `report`, what was said of health
+    /// on it: a proxy that comes back says it anew.
     Open {
         stream: StreamId,
         sent: VecDeque<(Sequence, Revision)>,
+        report: Option<Arc<Report>>,
     },
     Lost {
         since: Instant,
@@ -138,7 +142,7 @@ impl Hub {
         let proxy = Proxy {
             acked,
             refused: known.and_then(|proxy| proxy.refused.clone()).filter(|(sequence, _)| *sequence > acked),
-            link: Link::Open { stream, sent: VecDeque::new() },
+            link: Link::Open { stream, sent: VecDeque::new(), report: None },
             counts: serving.is_some() || known.is_some_and(|proxy| proxy.counts),
             joined: now,
         };
@@ -199,9 +203,33 @@ impl Hub {
 
     fn open(&mut self, id: &str, stream: StreamId) -> Option<&mut VecDeque<(Sequence, Revision)>> {
         match &mut self.proxies.get_mut(id)?.link {
-            Link::Open { stream: open, sent } if *open == stream => Some(sent),
+            Link::Open { stream: open, sent, .. } if *open == stream => Some(sent),
             Link::Open { .. } | Link::Lost { .. } => None,
         }
+    }
+
+    /// The proxy said what is new in the health of its targets.
+    pub fn health(
+        &mut self,
+        id: &str,
+        stream: StreamId,
+        (targets, keys): (Vec<TargetHealth>, Vec<KeysHealth>),
+        now: Timestamp,
+    ) {
+        if let Some(Proxy { link: Link::Open { stream: open, report, .. }, .. }) = self.proxies.get_mut(id)
+            && *open == stream
+        {
+            Arc::make_mut(report.get_or_insert_default()).hear(targets, keys, now);
+        }
+    }
+
+    /// What each proxy says that has an open stream, and has said something on it.
+    pub fn reports(&self) -> Vec<Arc<Report>> {
+        let report = |proxy: &Proxy| match &proxy.link {
+            Link::Open { report, .. } => report.clone(),
+            Link::Lost { .. } => None,
+        };
+        self.proxies.values().filter_map(report).collect()
     }
 
     /// The proxy shuts down: it is forgotten at once.
@@ -469,5 +497,38 @@ mod tests {
         t.hub.sent("p", second, 2, &revision(2));
         assert!(!t.hub.ack("p", first, &revision(2)));
         assert!(t.hub.ack("p", second, &revision(2)));
+    }
+
+    fn said(model: &str) -> (Vec<TargetHealth>, Vec<KeysHealth>) {
+        let open = Some(penstock_config::OpenBreaker { cooldown_ms: 1000, last_failure: None });
+        let target = TargetHealth { pool: "a/p".into(), provider: "o".into(), model: model.into(), open };
+        (vec![target], vec![])
+    }
+
+    #[test]
+    fn a_report_goes_with_its_stream() {
+        let mut t = Test::new();
+        t.publish(1);
+        let open = |hub: &Hub| hub.reports().iter().map(|report| report.open.len()).collect::<Vec<_>>();
+        let p = t.hello("p", Some(1));
+        let q = t.hello("q", Some(1));
+        assert_eq!(open(&t.hub), [0_usize; 0], "nobody has said anything");
+        t.hub.health("p", p, said("m"), Timestamp::UNIX_EPOCH);
+        t.hub.health("p", p, said("n"), Timestamp::UNIX_EPOCH);
+        t.hub.health("q", q, (vec![], vec![]), Timestamp::UNIX_EPOCH);
+        assert_eq!(open(&t.hub), [2, 0]);
+        let kept = t.hub.reports();
+        t.hub.health("q", q, said("m"), Timestamp::UNIX_EPOCH);
+        assert_eq!((open(&t.hub), kept[1].open.len()), (vec![2, 1], 0));
+
+        t.hub.lost("p", p, t.now);
+        assert_eq!(open(&t.hub), [1], "it still counts, but what it said may have changed");
+        let p2 = t.hello("p", Some(1));
+        t.hub.health("p", p, said("m"), Timestamp::UNIX_EPOCH);
+        assert_eq!(open(&t.hub), [1], "an older stream is not heard");
+        t.hub.health("p", p2, (vec![], vec![]), Timestamp::UNIX_EPOCH);
+        assert_eq!(open(&t.hub), [0, 1]);
+        t.hub.bye("q", q);
+        assert_eq!(open(&t.hub), [0]);
     }
 }

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use crate::compile::{Compiled, ObjectKey};
 use crate::hub::{Follower, Hub, Published, Sequence, StreamId};
 use crate::metrics::Metrics;
+use crate::report::Report;
+use crate::served::Served;
 use crate::watch::Changes;
 
 /// A snapshot as it goes to the proxies: serialized once, shared by all.
@@ -19,6 +21,17 @@ pub struct Frame {
     pub sequence: Sequence,
     pub revision: Revision,
     pub line: Bytes,
+    pub served: Arc<Served>,
+}
+
+/// Everything that status depends on, at one moment.
+pub struct Look {
+    /// Without the proxies that were lost too long ago.
+    pub fleet: Vec<Follower>,
+    pub objects: Arc<BTreeMap<ObjectKey, Published>>,
+    /// Of the proxies that said anything of health.
+    pub reports: Vec<Arc<Report>>,
+    pub served: Arc<Served>,
 }
 
 /// Where compile hands over to the push streams. A stream that is slow skips what was replaced meanwhile, so that
@@ -42,11 +55,12 @@ impl Publisher {
         let (pools, routes) = (snapshot.pools.len(), snapshot.routes.len());
         let is_new = self.hub().publish(revision.clone(), verdicts);
         if let Some(sequence) = is_new {
+            let served = Arc::new(Served::of(&snapshot));
             let frame = PushFrame::Snapshot { revision: revision.clone(), snapshot: Box::new(snapshot) };
             let line = Bytes::from(write_frame(&frame));
             self.metrics.set_revision(revision.as_str());
             tracing::info!(%revision, sequence, routes, pools, bytes = line.len(), "published");
-            self.newest.send_replace(Some(Arc::new(Frame { sequence, revision, line })));
+            self.newest.send_replace(Some(Arc::new(Frame { sequence, revision, line, served })));
         }
         self.changes.status.notify_one();
     }
@@ -65,11 +79,16 @@ impl Publisher {
         self.hub().is_current(proxy, stream)
     }
 
-    /// The fleet and the objects as they are now, without the proxies that were lost too long ago.
-    pub fn look(&self, now: Instant) -> (Vec<Follower>, Arc<BTreeMap<ObjectKey, Published>>) {
+    pub fn look(&self, now: Instant) -> Look {
+        let served = self.newest.borrow().as_ref().map(|frame| Arc::clone(&frame.served));
         let mut hub = self.hub();
         hub.expire(now);
-        (hub.followers(now), Arc::clone(hub.objects()))
+        Look {
+            fleet: hub.followers(now),
+            objects: Arc::clone(hub.objects()),
+            reports: hub.reports(),
+            served: served.unwrap_or_default(),
+        }
     }
 
     /// Tells the hub of something a proxy did.

@@ -2,14 +2,22 @@
 //!
 //! The proxy sends `POST /v1/stream` with its ServiceAccount token; the request body carries
 //! [`ProxyFrame`]s, the response body carries [`PushFrame`]s.
+//!
+//! **Versions.** A frame whose type is not known reads as `Later` and is skipped. Operators before that rule end the
+//! stream instead, so a proxy sends frames beyond the first ones only where the operator's answer names them in
+//! [`FRAMES_HEADER`]; and an operator takes a proxy that never sends them.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Revision, Snapshot};
+use crate::{KeysHealth, Revision, Snapshot, TargetHealth};
 
 /// Audience of the ServiceAccount tokens that proxies present.
 pub const TOKEN_AUDIENCE: &str = "penstock-operator";
+/// Header of the operator's answer: the frames that it takes beyond the first ones, separated by commas.
+pub const FRAMES_HEADER: &str = "x-penstock-frames";
+/// In [`FRAMES_HEADER`]: the operator takes [`ProxyFrame::Health`].
+pub const HEALTH_FRAMES: &str = "health";
 
 /// From operator to proxy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +27,9 @@ pub enum PushFrame {
     Snapshot { revision: Revision, snapshot: Box<Snapshot> },
     /// Keeps an idle stream alive.
     Ping,
+    /// Of a later version: it is skipped.
+    #[serde(other, skip_serializing)]
+    Later,
 }
 
 /// From proxy to operator.
@@ -31,8 +42,14 @@ pub enum ProxyFrame {
     Ack { revision: Revision },
     /// The revision was not applied; the one before goes on serving.
     Refuse { revision: Revision, error: String },
+    /// What has changed in the health of targets since the frame before. The first one of a stream begins anew, and
+    /// comes even when there is nothing to say: it means that what is not in it is well.
+    Health { targets: Vec<TargetHealth>, keys: Vec<KeysHealth> },
     /// The proxy is shutting down and wants no more configuration.
     Bye,
+    /// Of a later version: it is skipped.
+    #[serde(other, skip_serializing)]
+    Later,
 }
 
 /// A frame could not be read.
@@ -67,6 +84,33 @@ mod tests {
 
     #[test]
     fn a_broken_frame_is_an_error() {
-        assert!(read_frame::<PushFrame>(b"{\"type\":\"later\"}").is_err());
+        for broken in ["{\"type\":\"ack\"}", "{\"type\":7}", "{}", "ping", ""] {
+            assert!(read_frame::<ProxyFrame>(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_later_version_is_no_broken_one() {
+        let line = br#"{"type":"tokens","counts":{"a":[1,2]},"revision":null}"#;
+        assert_eq!(read_frame::<ProxyFrame>(line).unwrap(), ProxyFrame::Later);
+        assert!(matches!(read_frame::<PushFrame>(line).unwrap(), PushFrame::Later));
+        // Members that a later version adds to a known one.
+        let line = br#"{"type":"health","targets":[{"pool":"a/p","provider":"o","model":"m","weather":1}],"keys":[],"more":{}}"#;
+        let ProxyFrame::Health { targets, keys } = read_frame(line).unwrap() else { panic!("health") };
+        assert_eq!((targets[0].model.as_str(), &targets[0].open, keys.len()), ("m", &None, 0));
+    }
+
+    #[test]
+    fn health_round_trips() {
+        let health = ProxyFrame::Health {
+            targets: vec![TargetHealth {
+                pool: "a/p".into(),
+                provider: "o".into(),
+                model: "m".into(),
+                open: Some(crate::OpenBreaker { cooldown_ms: 1500, last_failure: None }),
+            }],
+            keys: vec![KeysHealth { pool: "a/p".into(), provider: "o".into(), ailing: None }],
+        };
+        assert_eq!(read_frame::<ProxyFrame>(&write_frame(&health)).unwrap(), health);
     }
 }

@@ -21,7 +21,7 @@ use penstock_llm::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::failure::Failure;
-use crate::health::{Admission, AllRest, Key, RestReason, Saturated, Seat};
+use crate::health::{Admission, AllRest, Key, LastFailure, RestReason, Saturated, Seat};
 use crate::job::{Ask, Encoded, Job, Rendered, Wire};
 use crate::metrics::{AttemptResult, SkipReason};
 use crate::pump::{Pump, Source, Stamp, Writer};
@@ -139,7 +139,7 @@ impl Permit {
                 }
                 return seat;
             }
-            Err(Failure { reason: Some(reason), kind, wait, .. }) => {
+            Err(Failure { reason: Some(reason), kind, code, message, wait, .. }) => {
                 metrics.attempt(match reason {
                     ContentFilter => AttemptResult::Rejected,
                     reason => AttemptResult::Failed(*reason),
@@ -149,7 +149,10 @@ impl Permit {
                     _ if *kind == ErrorKind::NotFound && self.target.is_open => {
                         breaker.released();
                     }
-                    Connect | Timeout | ServerError | Overloaded => breaker.failed(now),
+                    Connect | Timeout | ServerError | Overloaded => {
+                        breaker.note(LastFailure::new(*reason, code.as_deref(), message, now));
+                        breaker.failed(now);
+                    }
                     RateLimited | ContextLength => breaker.released(),
                     ContentFilter => breaker.succeeded(now),
                 }
@@ -233,6 +236,9 @@ pub async fn run(
             Via::Http => {
                 let key = target.keys.pick(Instant::now(), &mut rand::rng()).map_err(Failure::keys_rest)?;
                 let outcome = over_http(job, target, key, &encoded, next).await;
+                if outcome.is_ok() {
+                    key.worked(Instant::now());
+                }
                 outcome.map_err(|failure| failure.account_to(key).redacted(&target.keys))
             }
             Via::Simulated { behaviour, ordinal } => {

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use penstock_config::FailoverReason;
 use penstock_llm::ClientError;
 
 use crate::failure::Failure;
-use crate::health::Seat;
+use crate::health::{LastFailure, Seat};
 use crate::meter::Meter;
 use crate::metrics::Outcome;
 use crate::pump::Pump;
@@ -88,7 +89,11 @@ impl Live {
             failure.message,
             "stream failed"
         );
-        self.target.vitals.breaker.failed(Instant::now());
+        let now = Instant::now();
+        let reason = failure.reason.unwrap_or(FailoverReason::ServerError);
+        let words = LastFailure::new(reason, failure.code.as_deref(), &failure.message, now);
+        self.target.vitals.breaker.note(words);
+        self.target.vitals.breaker.failed(now);
         let Failure { status, code, param, message, .. } = failure;
         self.pump.fail(&ClientError { status, code, param, message });
         self.settle(Outcome::StreamError);

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use penstock_config::{Revision, Snapshot};
 
 use crate::credentials::{CredentialBook, Surroundings};
 use crate::fetch::{Fetcher, MediaOrigin};
-use crate::health::HealthBook;
+use crate::health::{HealthBook, Report};
 use crate::metrics::Metrics;
 use crate::runtime::{Books, Runtime};
 use crate::trail::Ring;
@@ -108,6 +108,11 @@ impl Proxy {
 
     pub(crate) fn runtime(&self) -> Option<Arc<Runtime>> {
         self.runtime.load_full()
+    }
+
+    /// What is not well with the targets in force; `None` without a configuration.
+    pub(crate) fn health(&self, now: Instant) -> Option<Report> {
+        self.runtime().map(|runtime| Report::of(runtime.seen(), now))
     }
 
     /// Ready: there is a configuration, and no shutdown has begun.

@@ -1,4 +1,4 @@
-//! The stream from the operator: receives snapshots, puts them in force, says so.
+//! The stream from the operator: receives snapshots, puts them in force, says so; and says how the targets are.
 //!
 //! The proxy outlives the operator: while the stream is down, it serves what it has.
 
@@ -14,23 +14,32 @@ use anyhow::{Context, anyhow, bail};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use penstock_config::{ProxyFrame, PushFrame, Snapshot, read_frame, write_frame};
+use penstock_config::{
+    FRAMES_HEADER, HEALTH_FRAMES, ProxyFrame, PushFrame, Snapshot, read_frame, write_frame,
+};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
+use crate::health::Heard;
 use crate::last_good;
 use crate::proxy::Proxy;
 
 /// The operator pings every 10 s; three missed pings are a dead stream.
 const SILENCE: Duration = Duration::from_secs(35);
+/// The health of the targets is looked at so often, and told when there is news.
+const LOOK: Duration = Duration::from_secs(1);
+/// Frames that may wait to be sent; the last of them are kept for answers.
+const OUTGOING: usize = 16;
+const FOR_ANSWERS: usize = 4;
 /// No snapshot is larger than this: 5,000 routes are about 10 MiB.
 const FRAME_LIMIT: usize = 256 << 20;
 
@@ -94,14 +103,14 @@ async fn follow(
     shutdown: &mut (impl Future<Output = ()> + Unpin),
     connected: &mut bool,
 ) -> anyhow::Result<Ended> {
-    let (frames_out, outgoing) = mpsc::channel::<Bytes>(16);
+    let (frames_out, outgoing) = mpsc::channel::<Bytes>(OUTGOING);
     let hello = ProxyFrame::Hello {
         proxy: link.proxy_id.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         serving: proxy.serving(),
     };
     frames_out.send(write_frame(&hello).into()).await?;
-    let body = tokio::select! {
+    let Opened { body, takes_health } = tokio::select! {
         opened = tokio::time::timeout(Duration::from_secs(10), open(link, outgoing)) => {
             opened.map_err(|_| anyhow!("the operator did not answer within 10 s"))??
         }
@@ -111,9 +120,17 @@ async fn follow(
     proxy.metrics.push_connected.set(1);
     tracing::info!(operator = %link.operator, "connected to the operator");
     let mut lines = Lines { body, buffer: BytesMut::new() };
+    let mut silent_at = Instant::now() + SILENCE;
+    let mut heard = Heard::default();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let line = tokio::select! {
-            line = tokio::time::timeout(SILENCE, lines.next()) => line.map_err(|_| anyhow!("the operator fell silent"))??,
+            line = timeout_at(silent_at, lines.next()) => line.map_err(|_| anyhow!("the operator fell silent"))??,
+            _ = look.tick(), if takes_health => {
+                tell_health(proxy, &mut heard, &frames_out);
+                continue;
+            }
             () = &mut *shutdown => {
                 let _ = frames_out.send(write_frame(&ProxyFrame::Bye).into()).await;
                 // Time for the farewell to leave before the connection does.
@@ -122,16 +139,27 @@ async fn follow(
             }
         };
         let Some(line) = line else { return Ok(Ended::ByOperator) };
+        silent_at = Instant::now() + SILENCE;
         if let Some(answer) = receive(proxy, link, &line)? {
             frames_out.send(write_frame(&answer).into()).await?;
         }
     }
 }
 
+/// Never waits: an operator that reads slowly hears of it at a later look.
+fn tell_health(proxy: &Proxy, heard: &mut Heard, frames_out: &mpsc::Sender<Bytes>) {
+    let now = std::time::Instant::now();
+    if let Some(report) = proxy.health(now) {
+        heard.tell(&report, now, |frame| {
+            frames_out.capacity() > FOR_ANSWERS && frames_out.try_send(frame).is_ok()
+        });
+    }
+}
+
 /// Acts on one frame; what is said back.
 fn receive(proxy: &Proxy, link: &Link, line: &[u8]) -> anyhow::Result<Option<ProxyFrame>> {
     let (revision, snapshot) = match read_frame(line)? {
-        PushFrame::Ping => return Ok(None),
+        PushFrame::Ping | PushFrame::Later => return Ok(None),
         PushFrame::Snapshot { revision, snapshot } => (revision, snapshot),
     };
     match proxy.apply(&snapshot) {
@@ -158,7 +186,14 @@ fn keep(folder: &Path, snapshot: &Snapshot) {
     }
 }
 
-async fn open(link: &Link, outgoing: mpsc::Receiver<Bytes>) -> anyhow::Result<Incoming> {
+/// A stream that the operator answered.
+struct Opened {
+    body: Incoming,
+    /// Operators before health ended the stream at a frame that they do not know.
+    takes_health: bool,
+}
+
+async fn open(link: &Link, outgoing: mpsc::Receiver<Bytes>) -> anyhow::Result<Opened> {
     let host = link.operator.host().context("the operator's URL has no host")?;
     let port = link.operator.port_u16().unwrap_or(443);
     let tls = tls_config(&link.ca_file).await?;
@@ -206,7 +241,14 @@ async fn open(link: &Link, outgoing: mpsc::Receiver<Bytes>) -> anyhow::Result<In
             .unwrap_or_default();
         bail!("the operator answered {status}: {}", String::from_utf8_lossy(&body).trim());
     }
-    Ok(response.into_body())
+    let takes_health = takes(response.headers(), HEALTH_FRAMES);
+    Ok(Opened { body: response.into_body(), takes_health })
+}
+
+/// Whether the operator takes these frames.
+fn takes(headers: &HeaderMap, frames: &str) -> bool {
+    let lists = headers.get_all(FRAMES_HEADER).into_iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|named| named.trim() == frames)
 }
 
 async fn tls_config(ca_file: &Path) -> anyhow::Result<rustls::ClientConfig> {
@@ -259,3 +301,6 @@ impl fmt::Debug for Lines {
         f.debug_struct("Lines").field("buffered", &self.buffer.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! A snapshot made ready to serve: names resolved, URLs parsed, metric handles at hand. Immutable.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use penstock_route::Condition;
 
 use crate::auth::Callers;
 use crate::credentials::{AwsScope, CredentialBook, Scheme};
-use crate::health::{HealthBook, KeyRing, Places, Vitals};
+use crate::health::{HealthBook, KeyRing, Places, Seen, Vitals};
 use crate::job::Wire;
 use crate::metrics::{LazyTargetMetrics, Metrics, TargetLabels};
 use crate::proxy::InvalidSnapshot;
@@ -315,6 +315,20 @@ impl Runtime {
 
     fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.exact.values().chain(self.prefixes.iter().map(|(_, route)| route))
+    }
+
+    /// Every target, as far as its health goes.
+    pub fn seen(&self) -> impl Iterator<Item = Seen<'_>> {
+        // A route is there once for each of its names.
+        let mut routes = HashSet::new();
+        let routes = self.routes().filter(move |route| routes.insert(Arc::as_ptr(route)));
+        routes.flat_map(|route| &route.rules).flat_map(|rule| rule.candidates()).map(|candidate| Seen {
+            pool: &candidate.pool,
+            provider: &candidate.provider_name,
+            model: &candidate.model,
+            breaker: &candidate.vitals.breaker,
+            keys: &candidate.keys,
+        })
     }
 
     /// Labels of every target, as its metrics have them.

@@ -11,7 +11,8 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body::Frame as BodyFrame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
-use penstock_config::{ProxyFrame, PushFrame, read_frame, write_frame};
+use k8s_openapi::jiff::Timestamp;
+use penstock_config::{FRAMES_HEADER, HEALTH_FRAMES, ProxyFrame, PushFrame, read_frame, write_frame};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -54,6 +55,7 @@ pub fn open(
     });
     let mut response = Response::new(StreamBody::new(lines).boxed_unsync());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response.headers_mut().insert(FRAMES_HEADER, HeaderValue::from_static(HEALTH_FRAMES));
     response
 }
 
@@ -145,6 +147,11 @@ fn take(joined: &Joined, frame: ProxyFrame) -> bool {
             }
             true
         }
+        ProxyFrame::Health { targets, keys } => {
+            publisher.update(|hub| hub.health(proxy, *stream, (targets, keys), Timestamp::now()));
+            true
+        }
+        ProxyFrame::Later => true,
         ProxyFrame::Bye => {
             publisher.update(|hub| hub.bye(proxy, *stream));
             false

@@ -7,7 +7,10 @@ use std::time::{Instant, SystemTime};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper::client::conn::http2::SendRequest;
-use penstock_config::{ClientAuth, ProxyFrame, PushFrame, Revision, Snapshot, read_frame, write_frame};
+use penstock_config::{
+    ClientAuth, FRAMES_HEADER, HEALTH_FRAMES, OpenBreaker, ProxyFrame, PushFrame, Revision, Snapshot,
+    TargetHealth, read_frame, write_frame,
+};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -120,13 +123,14 @@ impl Server {
         }));
         let response = self.request(Method::POST, "/v1/stream", token, body.boxed_unsync()).await;
         assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().get(FRAMES_HEADER).unwrap(), HEALTH_FRAMES);
         let proxy = Proxy { out, lines: Lines::new(response.into_body()) };
         proxy.say(&ProxyFrame::Hello { proxy: name.into(), version: "1".into(), serving });
         proxy
     }
 
     fn followers(&self) -> Vec<Follower> {
-        self.publisher.look(Instant::now()).0
+        self.publisher.look(Instant::now()).fleet
     }
 
     async fn wait(&self, what: &str, until: impl Fn(&[Follower]) -> bool) {
@@ -282,4 +286,29 @@ async fn shutdown_ends_the_streams() {
     assert_eq!(proxy.next().await, None);
     drop(proxy);
     timeout(Duration::from_secs(5), server.serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn health_is_heard_and_goes_with_its_stream() {
+    let server = Server::start().await;
+    let first = server.publish(1);
+    let open = |server: &Server| -> Vec<usize> {
+        server.publisher.look(Instant::now()).reports.iter().map(|report| report.open.len()).collect()
+    };
+    // One that is older never speaks of health.
+    let _older = server.proxy("proxy", "p-1", Some(first.clone())).await;
+    let proxy = server.proxy("proxy", "p-2", Some(first)).await;
+    let target = |open| TargetHealth { pool: "a/b".into(), provider: "o".into(), model: "m".into(), open };
+    let ill = target(Some(OpenBreaker { cooldown_ms: 1000, last_failure: None }));
+    proxy.say(&ProxyFrame::Health { targets: vec![ill], keys: vec![] });
+    server.wait("the report", |fleet| fleet.len() == 2 && open(&server) == [1]).await;
+    // One that is newer says what this operator does not know.
+    proxy.out.send(Bytes::from("{\"type\":\"weather\",\"sky\":{\"blue\":true}}\n")).unwrap();
+    proxy.say(&ProxyFrame::Health { targets: vec![target(None)], keys: vec![] });
+    server.wait("the recovery", |_| open(&server) == [0]).await;
+    assert!(server.followers().iter().all(|proxy| proxy.connected));
+    drop(proxy);
+    server.wait("the loss", |fleet| fleet.iter().any(|proxy| !proxy.connected)).await;
+    assert_eq!(open(&server), [0_usize; 0]);
+    assert_eq!(server.followers().len(), 2, "it counts on");
 }

@@ -1,7 +1,8 @@
 //! What the status of an object should say. Pure.
 
-use penstock_crds::status::{condition, reason};
+use penstock_crds::status::{MOST_WARNINGS, condition, reason};
 
+use super::health::ObjectHealth;
 use crate::compile::{Problem, Verdict};
 use crate::hub::{Follower, Published};
 
@@ -20,6 +21,9 @@ pub struct Wanted {
     pub conditions: [WantedCondition; 3],
     pub proxies: Option<String>,
     pub last_proxy_error: Option<String>,
+    pub warnings: Vec<String>,
+    /// What to show of health: it does not follow from the verdict, and is chosen apart.
+    pub health: Option<ObjectHealth>,
 }
 
 impl Wanted {
@@ -104,7 +108,17 @@ pub fn decide(object: &Published, summary: Option<&str>, fleet: &[Follower]) -> 
         last_proxy_error: refusal
             .filter(|_| served)
             .map(|(_, proxy, error)| cut(format!("{proxy}: {error}"))),
+        warnings: bounded(&verdict.warnings),
+        health: None,
     }
+}
+
+/// The last one that fits says how many more there are.
+fn bounded(warnings: &[String]) -> Vec<String> {
+    let listed = if warnings.len() > MOST_WARNINGS { MOST_WARNINGS - 1 } else { warnings.len() };
+    let more = warnings.len() - listed;
+    let last = (more > 0).then(|| format!("and {more} more; `penstock lint` lists them all"));
+    warnings.iter().take(listed).cloned().map(cut).chain(last).collect()
 }
 
 fn of_result(
@@ -183,6 +197,8 @@ mod tests {
             proxies: Some("1/1".into()),
             last_proxy_error: None,
             summary: None,
+            warnings: vec![],
+            health: None,
         };
         let held = wanted.clone().until_fleet_is_back(2, 1);
         assert_eq!((held.programmed().status, held.programmed().reason), ("False", reason::PENDING));
@@ -316,5 +332,21 @@ mod tests {
         let wanted = decide(&object(3), None, &[long]);
         assert!(wanted.programmed().message.len() <= LONGEST_MESSAGE + 3);
         assert!(wanted.last_proxy_error.is_some_and(|error| error.len() <= LONGEST_MESSAGE + 3));
+    }
+
+    #[test]
+    fn warnings_are_told_and_bounded() {
+        let mut object = object(3);
+        object.verdict.warnings = vec!["spec.rules[0]: never reached".into(), "x".repeat(5000)];
+        let wanted = decide(&object, None, &[]).warnings;
+        assert_eq!((wanted[0].as_str(), wanted.len()), ("spec.rules[0]: never reached", 2));
+        assert!(wanted[1].len() <= LONGEST_MESSAGE + 3);
+        object.verdict.warnings = (0..20).map(|i| i.to_string()).collect();
+        let wanted = decide(&object, None, &[]).warnings;
+        assert_eq!(wanted.len(), MOST_WARNINGS);
+        assert_eq!(
+            (wanted[14].as_str(), wanted[15].as_str()),
+            ("14", "and 5 more; `penstock lint` lists them all")
+        );
     }
 }

@@ -3,6 +3,9 @@
 //! One object that cannot be written waits its own time and holds up no other.
 
 mod decide;
+mod health;
+mod health_events;
+mod hold;
 mod render;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -14,14 +17,19 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
-use penstock_crds::status::{ObjectStatus, condition};
+use penstock_crds::status::{ModelRouteStatus, ObjectStatus, ProviderPoolStatus, condition};
 use penstock_crds::{ModelRoute, ProviderPool};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub use decide::{Wanted, WantedCondition, decide};
+use health::{FleetHealth, ObjectHealth};
+pub use health_events::HealthEvent;
+use health_events::Told;
+use hold::Holds;
 use render::{changes as changed_conditions, render, says};
 
 use crate::api_error::describe;
@@ -30,7 +38,7 @@ use crate::compile::{Kind, ObjectKey};
 use crate::events;
 use crate::hub::{Follower, Published};
 use crate::metrics::Metrics;
-use crate::publisher::Publisher;
+use crate::publisher::{Look, Publisher};
 use crate::resolve::key_of;
 use crate::watch::{Changes, Guarded, Stores};
 
@@ -85,18 +93,21 @@ pub async fn run(writer: StatusWriter, mut synced: watch::Receiver<bool>) {
             _ = tick.tick() => true,
         };
         let now = Instant::now();
-        let (fleet, published) = writer.publisher.look(now.into_std());
-        if ticked && !work.changes_with_time(&fleet) {
+        let look = writer.publisher.look(now.into_std());
+        if ticked && !work.changes_with_time(&look.fleet, now) {
             continue;
         }
         changed = false;
-        pass(&writer, &mut work, &fleet, &published, now);
+        pass(&writer, &mut work, &look, now);
         work.start_writes(&writer.client);
-        work.fleet = fleet;
+        work.fleet = look.fleet;
         // However many objects there are, looking at them takes a fifth of the time and no more.
         next_pass = Instant::now() + now.elapsed() * 4;
     }
 }
+
+/// What was written last and the version it was written over: the store may not show it yet.
+type Written = (Option<String>, Wanted);
 
 /// What is under way.
 struct Work {
@@ -105,9 +116,10 @@ struct Work {
     queue: VecDeque<(Object, Wanted)>,
     writes: JoinSet<(ObjectKey, Outcome)>,
     in_flight: HashSet<ObjectKey>,
-    /// What was written last and the version it was written over: the store may not show it yet.
-    written: HashMap<ObjectKey, (Option<String>, Wanted)>,
+    written: HashMap<ObjectKey, Written>,
     failing: HashMap<ObjectKey, (Backoff, Instant)>,
+    holds: Holds,
+    told: Told,
     /// The fleet at the last pass.
     fleet: Vec<Follower>,
     settling: bool,
@@ -127,13 +139,15 @@ impl Work {
             in_flight: HashSet::new(),
             written: HashMap::new(),
             failing: HashMap::new(),
+            holds: Holds::default(),
+            told: Told::default(),
         }
     }
 
     /// Whether a pass without any news could find something to do.
-    fn changes_with_time(&mut self, fleet: &[Follower]) -> bool {
-        let was_settling = std::mem::replace(&mut self.settling, Instant::now() < self.settled_at);
-        was_settling || !self.failing.is_empty() || self.fleet != fleet
+    fn changes_with_time(&mut self, fleet: &[Follower], now: Instant) -> bool {
+        let was_settling = std::mem::replace(&mut self.settling, now < self.settled_at);
+        was_settling || !self.failing.is_empty() || self.fleet != fleet || self.holds.is_due(now.into_std())
     }
 
     fn finish(&mut self, done: Option<(ObjectKey, Outcome)>, metrics: &Metrics) {
@@ -154,6 +168,7 @@ impl Work {
             }
             Outcome::Failed => {
                 self.written.remove(&key);
+                self.holds.failed(&key);
                 let (backoff, at) =
                     self.failing.entry(key).or_insert_with(|| (Backoff::api(), Instant::now()));
                 *at = Instant::now() + backoff.next().unwrap_or(TICK);
@@ -165,9 +180,16 @@ impl Work {
     fn start_writes(&mut self, client: &Client) {
         while self.writes.len() < CONCURRENT {
             let Some((object, wanted)) = self.queue.pop_front() else { return };
+            let now = Instant::now().into_std();
+            let shown = shown(&self.written, &self.holds, &object, now);
+            let mut news = Vec::new();
+            if let Some(health) = wanted.health.as_ref().filter(|health| shown != Some(health)) {
+                news = self.told.news(&object.key, shown, health, now);
+                self.holds.wrote(&object.key, now);
+            }
             self.in_flight.insert(object.key.clone());
             self.written.insert(object.key.clone(), (object.version.clone(), wanted.clone()));
-            self.writes.spawn(write(client.clone(), object, wanted));
+            self.writes.spawn(write(client.clone(), object, wanted, news));
         }
     }
 
@@ -180,6 +202,24 @@ impl Work {
         });
         let settling = now < self.settled_at && object.is_programmed();
         !waits && !unseen && !settling && !self.in_flight.contains(&object.key)
+    }
+}
+
+/// The health that the object's status has, also while the store does not show it yet: what it shows may be the spec's
+/// newest change with the status from before our write.
+fn shown<'a>(
+    written: &'a HashMap<ObjectKey, Written>,
+    holds: &Holds,
+    object: &'a Object,
+    now: std::time::Instant,
+) -> Option<&'a ObjectHealth> {
+    let readable = object.readable.as_ref();
+    let is_newer = |over: &Option<String>| {
+        readable.is_none() || *over == object.version || holds.was_written_lately(&object.key, now)
+    };
+    match written.get(&object.key) {
+        Some((over, written)) if is_newer(over) => written.health.as_ref(),
+        _ => readable.and_then(|readable| readable.health.as_ref()),
     }
 }
 
@@ -197,6 +237,7 @@ struct Object {
 struct Readable {
     summary: String,
     status: Option<ObjectStatus>,
+    health: Option<ObjectHealth>,
 }
 
 impl Object {
@@ -232,15 +273,12 @@ fn fleet_of(objects: &[Object]) -> usize {
 }
 
 /// One look at everything: what should be said, what is said, and a write for what differs.
-fn pass(
-    writer: &StatusWriter,
-    work: &mut Work,
-    fleet: &[Follower],
-    published: &BTreeMap<ObjectKey, Published>,
-    now: Instant,
-) {
+fn pass(writer: &StatusWriter, work: &mut Work, look: &Look, now: Instant) {
+    let Look { fleet, objects: published, reports, served } = look;
+    let health = FleetHealth::of(reports);
     let objects = objects(&writer.stores);
     work.forget_deleted(&objects);
+    work.holds.begin();
     work.queue.clear();
     let fleet_before = *work.fleet_before.get_or_insert_with(|| fleet_of(&objects));
     let mut counts = BTreeMap::new();
@@ -250,7 +288,9 @@ fn pass(
             wanted = wanted.until_fleet_is_back(fleet_before, fleet.len());
         }
         count(&mut counts, object.key.kind, &wanted);
-        if !says(object.status(), &wanted) && work.may_write(&object, &wanted, now) {
+        wanted.health = Some(work.choose_health(&object, health.of_object(&object.key, served), now));
+        let health = object.readable.as_ref().and_then(|readable| readable.health.as_ref());
+        if !says(object.status(), health, &wanted) && work.may_write(&object, &wanted, now) {
             work.queue.push_back((object, wanted));
         }
     }
@@ -277,13 +317,21 @@ fn count(counts: &mut BTreeMap<(Kind, &'static str, &'static str), i64>, kind: K
 }
 
 impl Work {
+    fn choose_health(&mut self, object: &Object, known: ObjectHealth, now: Instant) -> ObjectHealth {
+        let just_started = now < self.settled_at;
+        let now = now.into_std();
+        let shown = shown(&self.written, &self.holds, object, now).cloned();
+        self.holds.choose(&object.key, shown.as_ref(), known, just_started, now)
+    }
+
     fn forget_deleted(&mut self, objects: &[Object]) {
-        if self.written.len() + self.failing.len() == 0 {
+        if self.written.len() + self.failing.len() == 0 && self.holds.is_empty() {
             return;
         }
         let there: HashSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
         self.written.retain(|key, _| there.contains(key));
         self.failing.retain(|key, _| there.contains(key));
+        self.holds.keep_only(&there);
     }
 }
 
@@ -305,8 +353,14 @@ impl Outcome {
     }
 }
 
-async fn write(client: Client, object: Object, wanted: Wanted) -> (ObjectKey, Outcome) {
+async fn write(
+    client: Client,
+    object: Object,
+    wanted: Wanted,
+    news: Vec<HealthEvent>,
+) -> (ObjectKey, Outcome) {
     let status = render(object.status(), &wanted, Timestamp::now());
+    let status = Rendered { object: &status, health: wanted.health.as_ref() };
     let written = match object.key.kind {
         Kind::ModelRoute => timeout(WRITE_TIMEOUT, apply::<ModelRoute>(&client, &object, &status)).await,
         Kind::ProviderPool => timeout(WRITE_TIMEOUT, apply::<ProviderPool>(&client, &object, &status)).await,
@@ -330,12 +384,24 @@ async fn write(client: Client, object: Object, wanted: Wanted) -> (ObjectKey, Ou
         for condition in changed_conditions(object.status(), &wanted) {
             events::publish(&client, &regarding, condition).await;
         }
+        for news in &news {
+            events::of_health(&client, &regarding, news).await;
+        }
     }
     (object.key, outcome)
 }
 
+/// The status of an object of either kind.
+#[derive(Serialize)]
+struct Rendered<'a> {
+    #[serde(flatten)]
+    object: &'a ObjectStatus,
+    #[serde(flatten)]
+    health: Option<&'a ObjectHealth>,
+}
+
 /// Server-side apply of the status alone. The uid keeps it from an object of the same name made meanwhile.
-async fn apply<K>(client: &Client, object: &Object, status: &ObjectStatus) -> kube::Result<()>
+async fn apply<K>(client: &Client, object: &Object, status: &Rendered<'_>) -> kube::Result<()>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -357,16 +423,28 @@ where
 fn objects(stores: &Stores) -> Vec<Object> {
     let (routes, pools) = (stores.routes(), stores.pools());
     let routes = routes.iter().map(|object| {
-        let readable = object.0.as_ref().ok().map(|route| Readable {
-            summary: summary(route.spec.models.iter().map(|model| model.name.as_str())),
-            status: route.status.clone(),
+        let readable = object.0.as_ref().ok().map(|route| {
+            let (status, health) = match route.status.clone() {
+                Some(ModelRouteStatus { object, health }) => {
+                    (Some(object), Some(ObjectHealth::Route(health)))
+                }
+                None => (None, None),
+            };
+            let summary = summary(route.spec.models.iter().map(|model| model.name.as_str()));
+            Readable { summary, status, health }
         });
         object_of(Kind::ModelRoute, &**object, readable)
     });
     let pools = pools.iter().map(|object| {
-        let readable = object.0.as_ref().ok().map(|pool| Readable {
-            summary: summary(pool.spec.providers.iter().map(|provider| provider.name.as_str())),
-            status: pool.status.clone(),
+        let readable = object.0.as_ref().ok().map(|pool| {
+            let (status, health) = match pool.status.clone() {
+                Some(ProviderPoolStatus { object, health }) => {
+                    (Some(object), Some(ObjectHealth::Pool(health)))
+                }
+                None => (None, None),
+            };
+            let summary = summary(pool.spec.providers.iter().map(|provider| provider.name.as_str()));
+            Readable { summary, status, health }
         });
         object_of(Kind::ProviderPool, &**object, readable)
     });

@@ -5,9 +5,13 @@ use k8s_openapi::jiff::Timestamp;
 use penstock_crds::status::ObjectStatus;
 
 use super::decide::{Wanted, WantedCondition};
+use super::health::ObjectHealth;
 
-/// Whether the status says all this already, times aside.
-pub fn says(current: Option<&ObjectStatus>, wanted: &Wanted) -> bool {
+/// Whether the status says all this already, times of conditions aside.
+pub fn says(current: Option<&ObjectStatus>, health: Option<&ObjectHealth>, wanted: &Wanted) -> bool {
+    if health != wanted.health.as_ref() {
+        return false;
+    }
     // The time is that of the condition that is there, so it cannot make a difference.
     let Some(current) = current else { return false };
     let mut rendered = render(Some(current), wanted, Timestamp::UNIX_EPOCH);
@@ -22,7 +26,7 @@ pub fn says(current: Option<&ObjectStatus>, wanted: &Wanted) -> bool {
 
 /// The status to write. A condition keeps its transition time while its status stays the same.
 pub fn render(current: Option<&ObjectStatus>, wanted: &Wanted, now: Timestamp) -> ObjectStatus {
-    let Wanted { generation, summary, conditions, proxies, last_proxy_error } = wanted;
+    let Wanted { generation, summary, conditions, proxies, last_proxy_error, warnings, health: _ } = wanted;
     let render = |wanted: &WantedCondition| {
         let WantedCondition { r#type, status, reason, message } = wanted;
         let unchanged = find(current, r#type).filter(|there| there.status == *status);
@@ -41,6 +45,7 @@ pub fn render(current: Option<&ObjectStatus>, wanted: &Wanted, now: Timestamp) -
         conditions: conditions.iter().map(render).collect(),
         proxies: proxies.clone(),
         last_proxy_error: last_proxy_error.clone(),
+        warnings: warnings.clone(),
     }
 }
 
@@ -60,6 +65,7 @@ fn find<'a>(current: Option<&'a ObjectStatus>, r#type: &str) -> Option<&'a Condi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use penstock_crds::status::RouteHealth;
 
     fn wanted(status: &'static str, message: &str) -> Wanted {
         let condition =
@@ -70,6 +76,8 @@ mod tests {
             conditions: [condition("Accepted"), condition("ResolvedRefs"), condition("Programmed")],
             proxies: Some("1/1".into()),
             last_proxy_error: None,
+            warnings: vec![],
+            health: None,
         }
     }
 
@@ -91,11 +99,27 @@ mod tests {
     fn what_differs_in_time_or_order_only_is_not_written_again() {
         let mut there = render(None, &wanted("True", "a"), at(1));
         there.conditions.reverse();
+        let says = |there: Option<&ObjectStatus>, wanted: &Wanted| says(there, None, wanted);
         assert!(says(Some(&there), &wanted("True", "a")));
         assert!(!says(Some(&there), &wanted("True", "b")));
         assert!(!says(None, &wanted("True", "a")));
         there.conditions.pop();
         assert!(!says(Some(&there), &wanted("True", "a")));
+    }
+
+    #[test]
+    fn warnings_and_health_are_part_of_what_is_said() {
+        let there = render(None, &wanted("True", "a"), at(1));
+        let warned = Wanted { warnings: vec!["spec.x: odd".into()], ..wanted("True", "a") };
+        assert!(!says(Some(&there), None, &warned));
+        let there = render(Some(&there), &warned, at(2));
+        assert_eq!(there.warnings, ["spec.x: odd"]);
+        assert!(says(Some(&there), None, &warned));
+        assert!(!says(Some(&there), None, &wanted("True", "a")));
+
+        let health = ObjectHealth::Route(RouteHealth::default());
+        let with_health = Wanted { health: Some(health.clone()), ..warned };
+        assert!(!says(Some(&there), None, &with_health) && says(Some(&there), Some(&health), &with_health));
     }
 
     #[test]

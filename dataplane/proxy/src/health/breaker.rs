@@ -1,10 +1,13 @@
 //! Circuit breakers.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use penstock_config::Health;
 use prometheus::IntGauge;
+
+use super::last_failure::LastFailure;
+use super::report::Open;
 
 /// Opens after so many failures in a row; when the cooldown is over, one request at a time probes the target.
 pub struct Breaker {
@@ -22,6 +25,7 @@ struct BreakerState {
     closed_at: Option<Instant>,
     /// The provider itself asked to be left alone until then.
     asked_to_wait: Option<Instant>,
+    last_failure: Option<Arc<LastFailure>>,
 }
 
 impl BreakerState {
@@ -60,6 +64,7 @@ impl Breaker {
             probing: false,
             closed_at: None,
             asked_to_wait: None,
+            last_failure: None,
         };
         gauge.set(0);
         Self { state: Mutex::new(state), gauge }
@@ -134,10 +139,24 @@ impl Breaker {
         let mut state = self.lock();
         state.failures = 0;
         state.probing = false;
+        state.last_failure = None;
         if state.open_until.take().is_some() {
             state.closed_at = Some(now);
             self.gauge.set(0);
         }
+    }
+
+    /// What the next failure is, for people.
+    pub fn note(&self, failure: LastFailure) {
+        self.lock().last_failure = Some(Arc::new(failure));
+    }
+
+    /// `None` where it admits requests as it should.
+    pub(super) fn open(&self, now: Instant) -> Option<Open> {
+        let state = self.lock();
+        let asked_to_wait = state.asked_to_wait.filter(|until| *until > now);
+        let until = state.open_until.max(asked_to_wait)?;
+        Some(Open { until, last_failure: state.last_failure.clone() })
     }
 
     pub fn failed(&self, now: Instant) {

@@ -34,8 +34,13 @@ pub struct AllRest {
 }
 
 impl Rest {
+    /// Until when it rests, or did last, and why.
+    pub(super) fn last(&self) -> Option<(Instant, RestReason)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn left(&self, now: Instant) -> Option<(Duration, RestReason)> {
-        let (until, reason) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let (until, reason) = self.last()?;
         until.checked_duration_since(now).filter(|left| !left.is_zero()).map(|left| (left, reason))
     }
 }
@@ -47,12 +52,19 @@ pub struct KeyRing {
 
 /// One key, or what else proves who is calling; nothing where the provider asks for nothing.
 pub struct Key {
+    /// `secret/entry`; empty for what is no key.
+    pub(super) id: String,
     pub authorizer: Arc<Authorizer>,
     pub(super) weight: u32,
     pub(super) rest: Arc<Rest>,
 }
 
 impl Key {
+    /// The provider answered. While the key rests, that was to a request of before.
+    pub fn worked(&self, now: Instant) {
+        self.rest.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(until, _)| *until <= now);
+    }
+
     /// Leaves the key alone, for as long as the provider said where it said how long.
     pub fn rest(&self, now: Instant, reason: RestReason, wait: Option<Duration>) {
         let until = now + wait.unwrap_or(DEFAULT_REST).min(LONGEST_REST);

@@ -3,8 +3,11 @@
 mod breaker;
 mod budget;
 mod keys;
+mod last_failure;
 mod load;
+mod news;
 mod places;
+mod report;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,8 +21,11 @@ use crate::metrics::Metrics;
 pub use breaker::{Admission, Breaker};
 pub use budget::Budget;
 pub use keys::{AllRest, Key, KeyRing, Rest, RestReason};
+pub use last_failure::LastFailure;
 pub use load::{Load, Seat};
+pub use news::Heard;
 pub use places::{Places, Saturated};
+pub use report::{Report, Seen};
 
 /// What is known of a provider's model, whatever routes lead to it.
 pub struct Vitals {
@@ -86,10 +92,11 @@ impl HealthBook {
         };
         if keys.is_empty() {
             // A provider without keys can still say 429: then the provider rests.
-            let key = Key { authorizer: authorizer(None), weight: 1, rest: rest("", "") };
+            let key = Key { id: String::new(), authorizer: authorizer(None), weight: 1, rest: rest("", "") };
             return KeyRing { keys: vec![key] };
         }
         let keys = keys.iter().map(|key| Key {
+            id: key.id.clone(),
             authorizer: authorizer(Some(key.value.expose())),
             weight: key.weight,
             rest: rest(&key.id, key.value.expose()),
