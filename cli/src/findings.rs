@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use penstock_crds::status::reason;
-use penstock_crds::{Auth, ProviderPool};
+use penstock_crds::{Auth, ModelRoute, ProviderPool};
 use penstock_llm::catalogue::Overrides;
-use penstock_operator::compile::{Compiled, Kind, ObjectKey, SecretState, Secrets, Unreadable, World};
+use penstock_operator::compile::{
+    Compiled, Kind, ObjectKey, Problem as Found, SecretState, Secrets, Unreadable, World,
+};
 
 use crate::manifest::{Manifest, Object};
 use crate::problem::{ObjectId, Place, Problem, Severity};
@@ -18,7 +20,7 @@ pub fn of_compile(world: &World, compiled: &Compiled, manifests: &[Manifest]) ->
         let verdict =
             compiled.verdicts.iter().find(|(key, _)| is(&manifest.id, key)).map(|(_, verdict)| verdict);
         for found in verdict.into_iter().flat_map(|v| &v.problems) {
-            if is_echo(&manifest.object, found.reason) {
+            if is_echo(&manifest.object, found) {
                 continue;
             }
             // The message starts with the path for the sake of `kubectl describe`; here it has a place of its own.
@@ -45,9 +47,11 @@ fn on_refused_pool(world: &World, message: &str) -> Option<String> {
     Some(format!("pool `{name}` was refused: see its own problems"))
 }
 
-/// A route names no Secret: what it says of one repeats what its pool says.
-fn is_echo(object: &Object, reason: &str) -> bool {
-    matches!(object, Object::Route(_)) && SECRET_REASONS.contains(&reason)
+/// What a route says of the Secrets of its pools repeats what they say; those of its hooks are its own.
+fn is_echo(object: &Object, found: &Found) -> bool {
+    matches!(object, Object::Route(_))
+        && SECRET_REASONS.contains(&found.reason)
+        && !found.path.starts_with("spec.hooks")
 }
 
 const SECRET_REASONS: [&str; 2] = [reason::SECRET_NOT_FOUND, reason::SECRET_KEY_NOT_FOUND];
@@ -69,13 +73,16 @@ fn is(id: &ObjectId, key: &ObjectKey) -> bool {
     id.kind == key.kind.as_str() && id.namespace == key.namespace && id.name == key.name
 }
 
-/// Gives every Secret that the pools name and nobody gave a stand-in, and a warning to each place that names it:
+/// Gives every Secret that the objects name and nobody gave a stand-in, and a warning to each place that names it:
 /// in a cluster it may well be there, and what else is wrong shall be seen in spite of it.
 pub fn stand_in_for_secrets(manifests: &[Manifest], secrets: &mut Secrets) -> Vec<Problem> {
     let mut warnings = Vec::new();
     let mut missing: BTreeMap<(String, String), BTreeMap<String, _>> = BTreeMap::new();
-    for (manifest, pool) in manifests.iter().filter_map(|m| Some((m, as_pool(&m.object)?))) {
-        for Named { path, secret, entries } in secret_refs(pool) {
+    // The routes come last: a signing key may stand in for any other one, but not the other way around.
+    let is_route = |manifest: &&Manifest| matches!(manifest.object, Object::Route(_));
+    let routes = manifests.iter().filter(is_route);
+    for manifest in manifests.iter().filter(|manifest| !is_route(manifest)).chain(routes) {
+        for Named { path, secret, entries } in secret_refs(&manifest.object) {
             let id = (manifest.id.namespace.clone(), secret.to_owned());
             if secrets.contains_key(&id) {
                 continue;
@@ -104,13 +111,6 @@ fn warning(place: &Place, path: String, (namespace, name): &(String, String)) ->
     Problem { severity: Severity::Warning, place: place.clone(), path, message }
 }
 
-fn as_pool(object: &Object) -> Option<&ProviderPool> {
-    match object {
-        Object::Pool(pool) => Some(pool),
-        Object::Route(_) | Object::Secret(_) => None,
-    }
-}
-
 /// A place that names a Secret, and what stands in for the entries that it needs there.
 struct Named<'a> {
     path: String,
@@ -118,7 +118,24 @@ struct Named<'a> {
     entries: Vec<(&'a str, &'static str)>,
 }
 
-fn secret_refs(pool: &ProviderPool) -> impl Iterator<Item = Named<'_>> {
+fn secret_refs(object: &Object) -> Vec<Named<'_>> {
+    match object {
+        Object::Pool(pool) => of_pool(pool).collect(),
+        Object::Route(route) => of_route(route).collect(),
+        Object::Secret(_) => vec![],
+    }
+}
+
+fn of_route(route: &ModelRoute) -> impl Iterator<Item = Named<'_>> {
+    let hooks = route.spec.hooks.iter().enumerate();
+    hooks.filter_map(|(i, hook)| Some((i, hook.signing_secret_ref.as_ref()?))).map(|(i, secret)| Named {
+        path: format!("spec.hooks[{i}].signingSecretRef.name"),
+        secret: &secret.name,
+        entries: vec![(&secret.key, "whsec_c3RhbmQtaW4gb2YgYSBzaWduaW5nIGtleQ==")],
+    })
+}
+
+fn of_pool(pool: &ProviderPool) -> impl Iterator<Item = Named<'_>> {
     let auths = pool.spec.providers.iter().enumerate().filter_map(|(i, p)| Some((i, p.auth.as_ref()?)));
     auths.flat_map(|(i, auth)| {
         let path = move |rest: &str| format!("spec.providers[{i}].auth.{rest}.name");

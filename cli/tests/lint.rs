@@ -58,6 +58,14 @@ fn the_examples_pass() {
     }
 }
 
+/// Not the route of the same name on this machine: one of the two is applied.
+#[test]
+fn the_example_of_a_hook_in_a_cluster_passes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hooks");
+    let output = lint(&folder, &["-f", "pools.yaml", "-f", "cluster"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn secrets_are_errors_when_asked_for() {
     let output = lint(&corpus("good"), &["-f", "secret-elsewhere.yaml", "--strict-secrets"]);

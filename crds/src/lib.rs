@@ -10,11 +10,13 @@
 
 mod duration;
 mod health_status;
+mod hook;
 mod model_route;
 mod provider_pool;
 pub mod status;
 
 pub use duration::Duration;
+pub use hook::*;
 pub use model_route::*;
 pub use provider_pool::*;
 

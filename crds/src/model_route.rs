@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Duration;
+use crate::hook::Hook;
 use crate::status::ModelRouteStatus;
 
 /// Which targets serve the model names that clients ask for.
@@ -45,6 +46,12 @@ pub struct ModelRouteSpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Vec<RouteModel>,
+
+    /// Services of yours that are asked about each request, one after the other, before the rules are looked at: which rule or which targets it goes to, under which labels conditions see it, whether it is refused. docs/hooks.md has what they are sent and what they may answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub hooks: Vec<Hook>,
 
     /// The rules. The first one whose condition holds takes the request.
     #[schemars(length(min = 1, max = 16))]
@@ -87,7 +94,7 @@ pub struct RouteRule {
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// Which requests the rule takes, in CEL, over `request.{model, endpoint, stream, promptTokens, messages, headers, metadata, user, tools, has.{image,pdf,audio,video,tools,jsonSchema,reasoning}}`. Without it: every request. A condition that has no value for a request, such as a division by zero, counts as one that does not hold. docs/rules.md has the language.
+    /// Which requests the rule takes, in CEL, over `request.{model, endpoint, stream, promptTokens, messages, headers, metadata, labels, user, tools, has.{image,pdf,audio,video,tools,jsonSchema,reasoning}}`. Without it: every request. A condition that has no value for a request, such as a division by zero, counts as one that does not hold. docs/rules.md has the language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub when: Option<String>,

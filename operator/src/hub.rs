@@ -306,6 +306,7 @@ mod tests {
                 hedging: None,
             },
             parameter_policy: penstock_config::ParameterPolicy::Disclose,
+            hooks: vec![],
         };
         let routes = [("a/b".to_owned(), route)].into();
         Snapshot { auth: ClientAuth::Open, pools: BTreeMap::new(), routes }.revision()

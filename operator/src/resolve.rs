@@ -20,7 +20,7 @@ pub fn resolve(
     let mut unreadable = Vec::new();
     let pools = readable(stores.pools(), Kind::ProviderPool, &mut unreadable);
     let routes = readable(stores.routes(), Kind::ModelRoute, &mut unreadable);
-    secrets.follow(&secret_refs(&pools, client_auth));
+    secrets.follow(&secret_refs(&pools, &routes, client_auth));
     World {
         pools,
         routes,

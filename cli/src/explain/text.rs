@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use penstock_proxy::trail::{DecidedRule, DecidedTarget, Decision, Step};
+use penstock_proxy::trail::{DecidedHook, DecidedRule, DecidedTarget, Decision, Step};
 
 /// Was it answered, or would somebody be asked?
 pub fn is_answered(decision: &Decision) -> bool {
@@ -26,6 +26,7 @@ pub fn of(decision: &Decision) -> String {
         route,
         prompt_tokens,
         uses,
+        hooks,
         rules,
         rule,
         strategy,
@@ -45,6 +46,13 @@ pub fn of(decision: &Decision) -> String {
     line(format_args!("          POST {endpoint}, model {model}{streamed}{tokens}{uses}"));
     if let Some(route) = route {
         line(format_args!("route     {route} (configuration {revision})"));
+    }
+    for (i, hook) in hooks.iter().enumerate() {
+        let head = if i == 0 { "hooks" } else { "" };
+        line(format_args!("{head:<10}{}", hook_text(hook)));
+    }
+    if let (Some(rule), []) = (rule, rules.as_slice()) {
+        line(format_args!("rule      {rule}, by word of a hook"));
     }
     let width = rules.iter().map(|rule| rule.name.len()).max().unwrap_or(0);
     for (i, DecidedRule { name, verdict }) in rules.iter().enumerate() {
@@ -68,6 +76,22 @@ pub fn of(decision: &Decision) -> String {
         (None, _) => {}
     }
     out
+}
+
+fn hook_text(hook: &DecidedHook) -> String {
+    let DecidedHook { name, verdict, milliseconds, cached, shadow, error } = hook;
+    let said = match (verdict, error) {
+        (Some(verdict), _) => format!("says: {verdict}"),
+        (None, Some(error)) => error.clone(),
+        (None, None) => "asked beside the request".to_owned(),
+    };
+    let kind = if *shadow { " (shadow)" } else { "" };
+    let time = match (cached, milliseconds) {
+        (true, _) => ", said before".to_owned(),
+        (false, 0) => String::new(),
+        (false, milliseconds) => format!(", after {milliseconds} ms"),
+    };
+    format!("{name}{kind}  {said}{time}")
 }
 
 fn title(number: usize, target: &DecidedTarget) -> String {

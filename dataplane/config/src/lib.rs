@@ -5,6 +5,7 @@
 
 mod frame;
 mod health;
+pub mod hook;
 mod secret;
 mod snapshot;
 

@@ -145,6 +145,57 @@ pub struct Route {
     /// What happens to a request field that a provider has nothing like.
     #[serde(default)]
     pub parameter_policy: ParameterPolicy,
+    /// Services that are asked about a request before the rules are looked at, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+}
+
+/// A service that says where a request goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hook {
+    /// Unique in the route.
+    pub name: String,
+    /// One that [`crate::hook::address`] takes.
+    pub url: String,
+    pub timeout_ms: u64,
+    pub failure_policy: HookFailurePolicy,
+    pub send: HookSends,
+    /// How long an answer holds; 0 is not at all.
+    pub cache_seconds: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<HookSigning>,
+    /// It is asked, and what it says is not followed.
+    pub shadow: bool,
+}
+
+/// What a hook that gives no answer means for the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HookFailurePolicy {
+    /// It goes on as if the hook had nothing to say.
+    Ignore,
+    /// It is answered 503.
+    Fail,
+}
+
+/// What a hook is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HookSends {
+    Metadata,
+    /// The client's body, too.
+    Body,
+}
+
+/// What a hook's requests are signed with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookSigning {
+    /// `secret/entry`; says which key without saying the key.
+    pub id: String,
+    /// One that [`crate::hook::signing_key`] takes. `None` where it could not be read: such a hook is not asked, and
+    /// has failed, because a request without a signature is none that its service may believe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret<String>>,
 }
 
 /// What happens to a request field that a provider has nothing like.

@@ -1,4 +1,4 @@
-//! A request as the conditions of rules see it, and which rule it meets.
+//! A request as hooks and the conditions of rules see it, and which rule it meets.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -18,14 +18,18 @@ use crate::trail::{RuleVerdict, Trail};
 ///
 /// # Errors
 /// No rule does, or a condition asks for what stands in a body that cannot be read.
-pub fn choose<'r>(job: &Job<'r>, metrics: &Metrics, trail: &mut Trail) -> Result<&'r Arc<Rule>, ClientError> {
-    let asked = Asked { job, body: OnceLock::new() };
+pub fn choose<'r>(
+    asked: &Asked<'_, 'r>,
+    metrics: &Metrics,
+    trail: &mut Trail,
+) -> Result<&'r Arc<Rule>, ClientError> {
+    let job = asked.job;
     for rule in &job.route.rules {
         let holds = rule.when.as_ref().map_or(Ok(Ok(true)), |when| {
             if when.reads_body() {
                 job.check()?;
             }
-            Ok::<_, BadRequest>(when.holds(&asked))
+            Ok::<_, BadRequest>(when.holds(asked))
         });
         let verdict = match holds? {
             Ok(true) => RuleVerdict::Holds,
@@ -60,13 +64,19 @@ pub fn choose<'r>(job: &Job<'r>, metrics: &Metrics, trail: &mut Trail) -> Result
     Err(ClientError::new(404, "no_rule_matches", message))
 }
 
-struct Asked<'j, 'r> {
-    job: &'j Job<'r>,
+/// A request, and what hooks said of it.
+pub struct Asked<'j, 'r> {
+    pub job: &'j Job<'r>,
+    pub labels: BTreeMap<String, String>,
     body: OnceLock<Body>,
 }
 
-impl Asked<'_, '_> {
-    fn body(&self) -> &Body {
+impl<'j, 'r> Asked<'j, 'r> {
+    pub fn new(job: &'j Job<'r>) -> Self {
+        Self { job, labels: BTreeMap::new(), body: OnceLock::new() }
+    }
+
+    pub fn body(&self) -> &Body {
         self.body.get_or_init(|| match self.job.ask {
             Ask::Embed => self.job.embed_request().map(Body::of_embedding).unwrap_or_default(),
             _ => {
@@ -102,6 +112,10 @@ impl Subject for Asked<'_, '_> {
         self.body().metadata.get(key).map(String::as_str)
     }
 
+    fn label(&self, key: &str) -> Option<&str> {
+        self.labels.get(key).map(String::as_str)
+    }
+
     fn prompt_tokens(&self) -> i64 {
         self.body().prompt_tokens
     }
@@ -121,12 +135,12 @@ impl Subject for Asked<'_, '_> {
 
 /// What only the decoded body tells.
 #[derive(Debug, Default, PartialEq)]
-struct Body {
-    user: String,
-    metadata: BTreeMap<String, String>,
-    prompt_tokens: i64,
+pub struct Body {
+    pub user: String,
+    pub metadata: BTreeMap<String, String>,
+    pub prompt_tokens: i64,
     turns: Vec<Turn>,
-    tools: Vec<String>,
+    pub tools: Vec<String>,
     features: Vec<Feature>,
 }
 

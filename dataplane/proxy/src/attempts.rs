@@ -14,6 +14,7 @@ use crate::attempt::{self, Answer, Next, Permit};
 use crate::exit::{Exit, Skip, every_target_failed};
 use crate::failure::Failure;
 use crate::health::Seat;
+use crate::hooks;
 use crate::job::{Ask, Encoded, Job, Unsendable};
 use crate::meter::Meter;
 use crate::metrics::SkipReason;
@@ -45,6 +46,8 @@ pub async fn try_targets(
     for skip in &plan.skipped {
         note_skip(trail, skip);
     }
+    // What others took is no time of the gateway's own.
+    let elsewhere = hooks::waited(&trail.hooks);
     let mut attempts = Attempts {
         job,
         deadline: meter.started() + rule.total,
@@ -54,7 +57,7 @@ pub async fn try_targets(
         round: 0,
         started: 0,
         is_over: false,
-        fetching: Duration::ZERO,
+        elsewhere,
         meter,
         trail,
     };
@@ -85,7 +88,7 @@ struct Attempts<'j, 'r> {
     started: usize,
     /// A failure that no other target would mend.
     is_over: bool,
-    fetching: Duration,
+    elsewhere: Duration,
     meter: &'j mut Meter,
     trail: &'j mut Trail,
 }
@@ -147,7 +150,7 @@ impl Attempts<'_, '_> {
                     // The other half is for the answer: a slow file must not look like a slow provider.
                     let until = asked + self.deadline.saturating_duration_since(asked) / 2;
                     let inlined = Box::pin(self.job.encode_inlined(&target, until)).await;
-                    self.fetching += asked.elapsed();
+                    self.elsewhere += asked.elapsed();
                     inlined.unwrap_or(Err(Unsendable::Refused(refused)))
                 }
                 encoded => encoded,
@@ -215,7 +218,7 @@ impl Attempts<'_, '_> {
             before.metrics.failover(reason);
         }
         if self.started == 0 {
-            self.meter.add_overhead(self.meter.started().elapsed().saturating_sub(self.fetching));
+            self.meter.add_overhead(self.meter.started().elapsed().saturating_sub(self.elsewhere));
         }
         if !self.failures.iter().any(|(failed, _)| Arc::ptr_eq(failed, &target)) {
             target.vitals.retries.pay_in(self.job.route.retries.budget_percent);

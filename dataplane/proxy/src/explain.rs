@@ -1,4 +1,5 @@
-//! How a request would be decided, without sending anything: the steps of `pipeline.rs` up to the first byte.
+//! How a request would be decided, without sending anything: the steps of `pipeline.rs` up to the first byte. Hooks are
+//! not asked, and nothing is what they say.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,10 +9,11 @@ use http::{HeaderMap, Method};
 use penstock_llm::envelope::Envelope;
 use penstock_llm::{ClientError, Format, Reply};
 
-use crate::asked;
+use crate::asked::{self, Asked};
 use crate::attempts;
 use crate::endpoint::{self, ENDPOINTS, Endpoint};
 use crate::exit::{Exit, no_target, unknown_model};
+use crate::hooks::HookRecord;
 use crate::inbound::SaidByUrl;
 use crate::job::{Ask, Job};
 use crate::pipeline::configured;
@@ -62,7 +64,7 @@ pub fn first_target(proxy: &Proxy, question: &Question) -> Option<Arc<str>> {
     let bodies = (&question.body, &question.body);
     let job = Job::new(ask, bodies, &envelope, &question.headers, reply, route, proxy);
     let mut trail = Trail::new("", ask.path());
-    let rule = asked::choose(&job, &proxy.metrics, &mut trail).ok()?;
+    let rule = asked::choose(&Asked::new(&job), &proxy.metrics, &mut trail).ok()?;
     let plan = plan(&job, rule, false, Instant::now(), &mut rand::rng());
     plan.queue.front().map(|target| target.label.clone())
 }
@@ -91,7 +93,8 @@ fn decide(
         include_usage: envelope.include_usage(),
     };
     let job = Job::new(ask, (&body, &question.body), &envelope, &question.headers, reply, &route, proxy);
-    let rule = asked::choose(&job, &proxy.metrics, trail)?;
+    trail.hooks = route.hooks.iter().map(|hook| HookRecord::unasked(hook)).collect();
+    let rule = asked::choose(&Asked::new(&job), &proxy.metrics, trail)?;
     attempts::foresee(&job, rule, trail);
     if trail.targets.is_empty() {
         let is_any = rule.targets.iter().any(|target| target.any.is_some());

@@ -39,6 +39,9 @@ const OVERHEAD_BUCKETS: &[f64] =
 /// 1 ms to 10 minutes: a generation, from a cached answer to the longest reasoning.
 const DURATION_BUCKETS: &[f64] =
     &[0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 120.0, 240.0, 600.0];
+/// 0.5 ms to 10 s, the longest timeout of a hook.
+const HOOK_BUCKETS: &[f64] =
+    &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 /// 1 ms to 60 s.
 const FIRST_TOKEN_BUCKETS: &[f64] =
     &[0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 20.0, 60.0];
@@ -70,6 +73,10 @@ descriptions! {
         "Answers whose provider reported no usage, or that ended before it did: their tokens are unknown and not in penstock_tokens_total.";
     RULE_ERRORS = "penstock_rule_errors_total", Counter, &["route", "rule"],
         "Conditions (`when`) that had no value for a request, which then went on to the next rule: a number divided by 0, a text that is no number, an index behind the end of a list.";
+    HOOK_REQUESTS = "penstock_hook_requests_total", Counter, &["route", "hook", "result"],
+        "What came of asking a hook: ok, refused (it refused the request), cached (it had been asked of such a request before), connect (no connection, or one that broke), timeout, status (neither 200 nor 204), invalid (no verdict, or one that the route cannot follow), unsigned (its signing secret could not be read) or dropped (a shadow that was not asked, because too many were being asked).";
+    HOOK_DURATION = "penstock_hook_duration_seconds", Histogram, &["route", "hook"],
+        "How long a hook took, failures and timeouts included; without what was cached or dropped.";
     ATTEMPTS = "penstock_attempts_total", Counter,
         &["route", "rule", "pool", "provider", "gen_ai_provider_name", "gen_ai_request_model", "result"],
         "Attempts at targets: ok, the class of failure, rejected (the fault is in the request) or abandoned (the client left).";
@@ -114,6 +121,8 @@ pub struct Metrics {
     fetched: IntCounterVec,
     unmetered: IntCounterVec,
     rule_errors: IntCounterVec,
+    hook_requests: IntCounterVec,
+    hook_duration: HistogramVec,
     attempts: IntCounterVec,
     failovers: IntCounterVec,
     skipped: IntCounterVec,
@@ -246,6 +255,60 @@ impl SkipReason {
     }
 }
 
+/// The label `result` of a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookResult {
+    Ok,
+    Refused,
+    Cached,
+    Connect,
+    Timeout,
+    Status,
+    Invalid,
+    Unsigned,
+    Dropped,
+}
+
+impl HookResult {
+    const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Refused,
+        Self::Cached,
+        Self::Connect,
+        Self::Timeout,
+        Self::Status,
+        Self::Invalid,
+        Self::Unsigned,
+        Self::Dropped,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Cached => "cached",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Status => "status",
+            Self::Invalid => "invalid",
+            Self::Unsigned => "unsigned",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// The handles of one hook.
+pub struct HookMetrics {
+    results: [IntCounter; HookResult::ALL.len()],
+    pub duration: Histogram,
+}
+
+impl HookMetrics {
+    pub fn count(&self, result: HookResult) {
+        at(&HookResult::ALL, &self.results, &result);
+    }
+}
+
 /// Route, rule, pool, the provider's name in the pool, OpenTelemetry's name of its vendor, model.
 pub type TargetLabels<'a> = [&'a str; 6];
 
@@ -356,6 +419,11 @@ impl Metrics {
             fetched: add(&registry, IntCounterVec::new(opts(FETCHED), FETCHED.labels)),
             unmetered: add(&registry, IntCounterVec::new(opts(UNMETERED), UNMETERED.labels)),
             rule_errors: add(&registry, IntCounterVec::new(opts(RULE_ERRORS), RULE_ERRORS.labels)),
+            hook_requests: add(&registry, IntCounterVec::new(opts(HOOK_REQUESTS), HOOK_REQUESTS.labels)),
+            hook_duration: add(
+                &registry,
+                HistogramVec::new(histogram(HOOK_DURATION, HOOK_BUCKETS), HOOK_DURATION.labels),
+            ),
             attempts: add(&registry, IntCounterVec::new(opts(ATTEMPTS), ATTEMPTS.labels)),
             failovers: add(&registry, IntCounterVec::new(opts(FAILOVERS), FAILOVERS.labels)),
             skipped: add(&registry, IntCounterVec::new(opts(SKIPPED), SKIPPED.labels)),
@@ -444,6 +512,24 @@ impl Metrics {
         }
     }
 
+    /// The handles of a route's hook.
+    pub fn hook(&self, [route, hook]: [&str; 2]) -> HookMetrics {
+        HookMetrics {
+            results: HookResult::ALL
+                .map(|result| self.hook_requests.with_label_values(&[route, hook, result.as_str()])),
+            duration: self.hook_duration.with_label_values(&[route, hook]),
+        }
+    }
+
+    /// Of a hook that is no longer there.
+    pub fn forget_hook(&self, [route, hook]: [&str; 2]) {
+        // What is not there need not be removed.
+        for result in HookResult::ALL {
+            drop(self.hook_requests.remove_label_values(&[route, hook, result.as_str()]));
+        }
+        drop(self.hook_duration.remove_label_values(&[route, hook]));
+    }
+
     pub fn translated(
         &self,
         route: &str,
@@ -500,6 +586,7 @@ mod tests {
         metrics.breaker("ns/p", "openai", "gpt-4o").set(2);
         let _ = metrics.fetched();
         metrics.rule_failed("ns/r", "rule");
+        metrics.hook(["ns/r", "h"]).count(HookResult::Invalid);
         metrics.config_applied(None, "abc");
         let text = String::from_utf8(metrics.render()).unwrap();
         for description in DESCRIPTIONS {
@@ -520,6 +607,8 @@ mod tests {
         drop(metrics.breaker("ns/p", "gone", "m"));
         metrics.forget_target(["ns/r", "rule", "ns/p", "gone", "openai", "m"]);
         metrics.forget_breaker("ns/p", "gone", "m");
+        drop(metrics.hook(["ns/r", "gone"]));
+        metrics.forget_hook(["ns/r", "gone"]);
         let text = String::from_utf8(metrics.render()).unwrap();
         assert!(!text.contains("gone"), "{text}");
     }

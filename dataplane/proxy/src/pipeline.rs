@@ -1,7 +1,7 @@
 //! READ FIRST: a request's life, from top to bottom.
 //!
-//! authenticate → read → envelope → route → attempt loop [permit → encode → send → first meaningful event] →
-//! commit → stream → meter on every exit.
+//! authenticate → read → envelope → route → hooks → rule → attempt loop [permit → encode → send → first meaningful
+//! event] → commit → stream → meter on every exit.
 //!
 //! Nothing is sent to the client before the commit point. Until then a failure goes to the next target; after it,
 //! a failure becomes an error event in the client's own format.
@@ -14,18 +14,19 @@ use hyper::body::Incoming;
 use penstock_llm::envelope::Envelope;
 use penstock_llm::{ClientError, Format, Reply};
 
-use crate::asked;
+use crate::asked::{self, Asked};
 use crate::attempt::{Answer, AnswerBody};
 use crate::attempts::{Found, try_targets};
 use crate::endpoint::{self, ENDPOINTS, Endpoint, Missing};
 use crate::exit::{Exit, bounded, no_target, unknown_model};
+use crate::hooks::{self, Consulted};
 use crate::inbound::{SaidByUrl, read_request};
 use crate::job::{Ask, Job};
 use crate::live::Live;
 use crate::meter::Meter;
 use crate::metrics::Outcome;
 use crate::models::models;
-use crate::plan::plan;
+use crate::plan::{plan, plan_in_order};
 use crate::proxy::Proxy;
 use crate::reply::{self, Body};
 use crate::runtime::Runtime;
@@ -146,14 +147,33 @@ async fn find_answer(
     };
     let bodies = (&body, &original);
     let job = Job::new(ask, bodies, &envelope, &head.headers, reply, &route, proxy);
-    let rule = asked::choose(&job, &proxy.metrics, trail).map_err(|error| {
+    let exit = |error| {
         let mut exit = Exit::from(error);
         exit.route = Some(route.clone());
         exit
-    })?;
+    };
+    let mut asked = Asked::new(&job);
+    let consulted = match route.hooks.is_empty() {
+        true => Consulted::default(),
+        false => Box::pin(hooks::consult(&mut asked, meter.started(), trail)).await.map_err(exit)?,
+    };
+    let rule = match &consulted.rule {
+        Some(rule) => rule,
+        None => asked::choose(&asked, &proxy.metrics, trail).map_err(exit)?,
+    };
     meter.met(rule);
-    let plan = plan(&job, rule, false, std::time::Instant::now(), &mut rand::rng());
-    trail.planned(rule, &plan);
+    let plan = match consulted.candidates(&job, rule) {
+        Some(named) => {
+            let plan = plan_in_order(&job, named);
+            trail.needs = plan.needs;
+            plan
+        }
+        None => {
+            let plan = plan(&job, rule, false, std::time::Instant::now(), &mut rand::rng());
+            trail.planned(rule, &plan);
+            plan
+        }
+    };
     if plan.is_empty() {
         // With names left to clients, the pools simply do not have this one.
         let is_any = rule.targets.iter().any(|target| target.any.is_some());

@@ -107,15 +107,49 @@ pub fn expected_cost(candidate: &Candidate, needs: &Needs, job: &Job<'_>) -> Opt
     catalogue::cost(list, &usage, tier).map(|cost| cost.total())
 }
 
-/// Leaves out what lacks something that another candidate has. Where all lack something they are all tried: the
+/// Plans a request for candidates that somebody else chose, in their order: the strategy of the rule, and after which
+/// failures a target is there, count no more.
+pub fn plan_in_order(job: &Job<'_>, chosen: Vec<Arc<Candidate>>) -> Plan {
+    let needs = match job.ask {
+        Ask::Generate(_) if chosen.len() > 1 => job.needs(),
+        _ => None,
+    };
+    let of_first = as_of_the_first(needs, chosen.first());
+    let mut queue = chosen;
+    let skipped = leave_out(&mut queue, |c| of_first.and_then(|needs| needs.unmet_by(&c.facts)));
+    Plan { queue: queue.into(), reserve: vec![], skipped: skipped.unwrap_or_default(), needs }
+}
+
+/// Reasoning is an effort, not an ability that the answer needs: it counts where the first choice has it.
+fn as_of_the_first(needs: Option<Needs>, first: Option<&Arc<Candidate>>) -> Option<Needs> {
+    let thinks = first.is_some_and(|first| first.facts.thinks() == Some(true));
+    needs.map(|needs| Needs { reasoning: needs.reasoning && thinks, ..needs })
+}
+
+/// Leaves out what lacks something that another candidate has. `None` where all lack something: they are all tried. The
 /// provider's own word says best what is wrong, and a catalogue may err.
-fn sort_out(ordered: Vec<Arc<Candidate>>, needs: Option<Needs>) -> Plan {
-    let needs_what_the_first_has = needs.map(|needs| {
-        // Reasoning is an effort, not an ability that the answer needs: it counts where the first choice has it.
-        let first = ordered.iter().find(|candidate| candidate.only_after.is_empty());
-        let thinks = first.is_some_and(|first| first.facts.thinks() == Some(true));
-        Needs { reasoning: needs.reasoning && thinks, ..needs }
+fn leave_out(
+    queue: &mut Vec<Arc<Candidate>>,
+    lack: impl Fn(&Candidate) -> Option<Lack>,
+) -> Option<Vec<Skip>> {
+    if !queue.iter().any(|candidate| lack(candidate).is_none()) {
+        return None;
+    }
+    let mut skipped = Vec::new();
+    queue.retain(|candidate| match lack(candidate) {
+        None => true,
+        Some(lack) => {
+            skipped.push(Skip::lacking(candidate.clone(), lack));
+            false
+        }
     });
+    Some(skipped)
+}
+
+/// Sorts candidates by what they are there for.
+fn sort_out(ordered: Vec<Arc<Candidate>>, needs: Option<Needs>) -> Plan {
+    let needs_what_the_first_has =
+        as_of_the_first(needs, ordered.iter().find(|candidate| candidate.only_after.is_empty()));
     let lack =
         |candidate: &Candidate| needs_what_the_first_has.and_then(|needs| needs.unmet_by(&candidate.facts));
     let is_too_long =
@@ -126,19 +160,11 @@ fn sort_out(ordered: Vec<Arc<Candidate>>, needs: Option<Needs>) -> Plan {
     });
     // What was called for comes behind what needs no call.
     queue.sort_by_key(|candidate| (candidate.is_equivalent, !candidate.only_after.is_empty()));
-    let mut skipped = Vec::new();
-    if queue.iter().any(|candidate| lack(candidate).is_none()) {
-        queue.retain(|candidate| match lack(candidate) {
-            None => true,
-            Some(lack) => {
-                skipped.push(Skip::lacking(candidate.clone(), lack));
-                false
-            }
-        });
-    } else if is_too_long {
+    let skipped = leave_out(&mut queue, lack);
+    if skipped.is_none() && is_too_long {
         queue.sort_by_key(|candidate| std::cmp::Reverse(candidate.facts.context_window));
     }
-    Plan { queue: queue.into(), reserve, skipped, needs }
+    Plan { queue: queue.into(), reserve, skipped: skipped.unwrap_or_default(), needs }
 }
 
 impl Plan {

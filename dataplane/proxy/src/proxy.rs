@@ -10,6 +10,7 @@ use penstock_config::{Revision, Snapshot};
 use crate::credentials::{CredentialBook, Surroundings};
 use crate::fetch::{Fetcher, MediaOrigin};
 use crate::health::{HealthBook, Report};
+use crate::hooks::HookBook;
 use crate::metrics::Metrics;
 use crate::runtime::{Books, Runtime};
 use crate::trail::Ring;
@@ -76,6 +77,7 @@ impl Proxy {
             books: Mutex::new(Books {
                 health: HealthBook::default(),
                 credentials: CredentialBook::new(Surroundings::of_process()),
+                hooks: HookBook::default(),
             }),
             draining: AtomicBool::new(false),
         })
@@ -93,11 +95,14 @@ impl Proxy {
             before.target_labels().difference(&kept).for_each(|labels| self.metrics.forget_target(*labels));
             let kept = runtime.rule_labels();
             before.rule_labels().difference(&kept).for_each(|labels| self.metrics.forget_rule(*labels));
+            let kept = runtime.hook_labels();
+            before.hook_labels().difference(&kept).for_each(|labels| self.metrics.forget_hook(*labels));
         }
         self.metrics.config_applied(before.as_ref().map(|r| r.revision.as_str()), revision.as_str());
         drop(before);
         books.health.forget_unused(&self.metrics);
         books.credentials.forget_unused();
+        books.hooks.forget_unused();
         Ok(revision)
     }
 

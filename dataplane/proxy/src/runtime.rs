@@ -21,6 +21,7 @@ use penstock_route::Condition;
 use crate::auth::Callers;
 use crate::credentials::{AwsScope, CredentialBook, Scheme};
 use crate::health::{HealthBook, KeyRing, Places, Seen, Vitals};
+use crate::hooks::{Hook, HookBook};
 use crate::job::Wire;
 use crate::metrics::{LazyTargetMetrics, Metrics, TargetLabels};
 use crate::proxy::InvalidSnapshot;
@@ -30,6 +31,7 @@ use crate::upstream::{Client, Clients};
 pub struct Books {
     pub health: HealthBook,
     pub credentials: CredentialBook,
+    pub hooks: HookBook,
 }
 
 /// The configuration in force. A request loads it once and keeps it.
@@ -54,6 +56,8 @@ pub struct Route {
     pub retries: Retries,
     pub hedging: Option<Hedging>,
     pub parameter_policy: ParameterPolicy,
+    /// Asked in this order, before the rules are looked at.
+    pub hooks: Vec<Arc<Hook>>,
 }
 
 /// A rule of a route.
@@ -104,6 +108,13 @@ impl Target {
             }
         }
         found
+    }
+
+    /// One of those who can be asked for a model that the client names.
+    pub fn first_for(&self, model: &str) -> Option<&Candidate> {
+        let AnyModel { listed, open } = self.any.as_ref()?;
+        let of_list = listed.get(model).and_then(|candidates| candidates.first());
+        of_list.or_else(|| open.iter().find(|open| open.named(model).is_some())).map(|found| &**found)
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Candidate>> {
@@ -360,6 +371,15 @@ impl Runtime {
         labels
     }
 
+    /// Route and name of every hook.
+    pub fn hook_labels(&self) -> BTreeSet<[&str; 2]> {
+        let mut labels = BTreeSet::new();
+        for route in self.routes() {
+            labels.extend(route.hooks.iter().map(|hook| [&*route.name, hook.name.as_str()]));
+        }
+        labels
+    }
+
     fn add_name(&mut self, model: &str, route: &Arc<Route>) -> Result<(), InvalidSnapshot> {
         let taken = match model.strip_suffix('*') {
             Some(prefix) => {
@@ -463,7 +483,7 @@ impl Names {
 }
 
 fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Result<Route, InvalidSnapshot> {
-    let config::Route { models: _, rules, failover, parameter_policy } = route;
+    let config::Route { models: _, rules, failover, parameter_policy, hooks } = route;
     let config::Failover {
         reasons,
         max_attempts,
@@ -477,6 +497,13 @@ fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Re
     } = failover;
     let rules: Result<Vec<_>, _> =
         rules.iter().map(|rule| build_rule(name, rule, failover, shop).map(Arc::new)).collect();
+    let hooks: Result<Vec<_>, _> = hooks
+        .iter()
+        .map(|hook| {
+            let invalid = |error| InvalidSnapshot(format!("routes.{name}.hooks.{}: {error}", hook.name));
+            shop.books.hooks.hook(name, hook, shop.metrics).map_err(invalid)
+        })
+        .collect();
     Ok(Route {
         name: name.into(),
         rules: rules?,
@@ -485,6 +512,7 @@ fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Re
         retries: *retries,
         hedging: *hedging,
         parameter_policy: *parameter_policy,
+        hooks: hooks?,
     })
 }
 
@@ -638,7 +666,7 @@ fn build_candidate(
     let facts = facts_of(provider, upstream, facts)
         .map_err(|error| InvalidSnapshot(format!("{}.facts of {model}: {error}", at())))?;
     let scheme = scheme(provider.auth(), region.as_deref());
-    let Books { health, credentials } = &mut *shop.books;
+    let Books { health, credentials, hooks: _ } = &mut *shop.books;
     Ok(Candidate {
         target: *index,
         identity: identity(pool_name, model),

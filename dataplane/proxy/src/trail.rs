@@ -13,6 +13,7 @@ use penstock_llm::needs::Needs;
 use penstock_llm::{ClientError, Ledger};
 use serde::{Deserialize, Serialize};
 
+use crate::hooks::HookRecord;
 use crate::plan::Plan;
 use crate::runtime::{Route, Rule, Runtime};
 use crate::unix_time::unix_ms;
@@ -31,6 +32,7 @@ pub struct Trail {
     pub revision: Arc<str>,
     pub route: Option<Arc<str>>,
     pub needs: Option<Needs>,
+    pub hooks: Vec<HookRecord>,
     pub rules: Vec<(Arc<str>, RuleVerdict)>,
     pub rule: Option<Arc<str>>,
     pub strategy: Option<Strategy>,
@@ -106,6 +108,9 @@ pub struct Decision {
     /// What of a model the request uses, beyond text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<String>,
+    /// Those of the route that were asked, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<DecidedHook>,
     pub rules: Vec<DecidedRule>,
     pub rule: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +119,24 @@ pub struct Decision {
     pub targets: Vec<DecidedTarget>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecidedHook {
+    pub name: String,
+    /// What it said, in words; absent where nothing came of it, and of a shadow, which nobody waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    pub milliseconds: u64,
+    /// It had been asked of such a request before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+    /// Why there is no verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -159,6 +182,7 @@ impl Trail {
             revision: "".into(),
             route: None,
             needs: None,
+            hooks: Vec::new(),
             rules: Vec::new(),
             rule: None,
             strategy: None,
@@ -224,6 +248,7 @@ impl Trail {
             revision,
             route,
             needs,
+            hooks,
             rules,
             rule,
             strategy,
@@ -240,6 +265,7 @@ impl Trail {
             route: route.as_deref().map(str::to_owned),
             prompt_tokens: needs.map(|needs| needs.prompt_tokens),
             uses: needs.map(|needs| needs.names().map(str::to_owned).collect()).unwrap_or_default(),
+            hooks: hooks.iter().map(decided_hook).collect(),
             rules: rules
                 .iter()
                 .map(|(name, verdict)| DecidedRule {
@@ -269,6 +295,18 @@ impl Trail {
                 Some(code.as_ref().map_or_else(|| message.clone(), |code| format!("{code}: {message}")))
             }),
         }
+    }
+}
+
+fn decided_hook(record: &HookRecord) -> DecidedHook {
+    let HookRecord { hook, verdict, duration, cached, shadow, error } = record;
+    DecidedHook {
+        name: hook.clone(),
+        verdict: verdict.as_deref().map(cut),
+        milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        cached: *cached,
+        shadow: *shadow,
+        error: error.as_deref().map(cut),
     }
 }
 

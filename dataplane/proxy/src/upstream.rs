@@ -87,7 +87,7 @@ impl Clients {
 const TIMED_OUT: &str = "no connection within the connect timeout";
 
 /// The innermost error says what happened; the outer ones say "client error".
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -40,6 +40,7 @@ impl Type {
             Self::Any => "anything".into(),
             Self::Table(Table::Headers) => "request.headers".into(),
             Self::Table(Table::Metadata) => "request.metadata".into(),
+            Self::Table(Table::Labels) => "request.labels".into(),
             Self::Request => "request".into(),
             Self::Has => "request.has".into(),
         }
@@ -56,7 +57,7 @@ impl Type {
 }
 
 /// Members of `request`.
-const REQUEST: [&str; 10] = [
+const REQUEST: [&str; 11] = [
     "model",
     "endpoint",
     "stream",
@@ -64,13 +65,28 @@ const REQUEST: [&str; 10] = [
     "messages",
     "headers",
     "metadata",
+    "labels",
     "user",
     "tools",
     "has",
 ];
 /// Headers that conditions do not see.
-pub(crate) const CREDENTIALS: [&str; 5] =
-    ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key"];
+const CREDENTIALS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "api-key"];
+/// Longest name of a label.
+const LONGEST_LABEL: usize = 63;
+
+/// Is the header of this lower-case name one that carries a credential?
+pub fn is_credential(name: &str) -> bool {
+    CREDENTIALS.contains(&name)
+}
+
+/// Can a label have this name? Up to 63 lower-case letters, digits, `.`, `_` and `-`.
+pub fn is_label(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    (1..=LONGEST_LABEL).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
 /// Functions and methods.
 const FUNCTIONS: [&str; 13] = [
     "size",
@@ -239,7 +255,7 @@ impl<'t> Scope<'t> {
             return Err(self.mistake(
                 "has(",
                 format!(
-                    "`{field}` is always there; has() asks for headers and metadata: has(request.headers.x)"
+                    "`{field}` is always there; has() asks for headers, metadata and labels: has(request.headers.x)"
                 ),
             ));
         }
@@ -252,6 +268,7 @@ impl<'t> Scope<'t> {
             "endpoint" => (Node::Endpoint, Type::Text),
             "stream" => (Node::Stream, Type::Bool),
             "headers" => (Node::Bool(false), Type::Table(Table::Headers)),
+            "labels" => (Node::Bool(false), Type::Table(Table::Labels)),
             _ => {
                 let of_body = match field {
                     "promptTokens" => (Node::PromptTokens, Type::Int),
@@ -283,8 +300,12 @@ impl<'t> Scope<'t> {
             let lower = key.to_ascii_lowercase();
             return Err(self.mistake(key, format!("names of headers are in lower case: `{lower}`")));
         }
-        if table == Table::Headers && CREDENTIALS.contains(&key) {
+        if table == Table::Headers && is_credential(key) {
             return Err(self.mistake(key, format!("`{key}` is a credential, and nothing to choose by")));
+        }
+        if table == Table::Labels && !is_label(key) {
+            let message = "a label's name is up to 63 lower-case letters, digits, `.`, `_` and `-`";
+            return Err(self.mistake(key, message));
         }
         Ok(key.to_owned())
     }
@@ -499,9 +520,10 @@ impl<'t> Scope<'t> {
         let item = match (of_range, iter_var2) {
             (Type::List(item), None) => *item,
             (Type::Table(_), _) => {
-                return Err(
-                    self.mistake(".", "headers and metadata are asked for by name, and not gone through")
-                );
+                return Err(self.mistake(
+                    ".",
+                    "headers, metadata and labels are asked for by name, and not gone through",
+                ));
             }
             (other, _) => return Err(self.mistake(".", format!("{} is no list", article(&other)))),
         };

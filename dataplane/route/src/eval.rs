@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use regex::Regex;
 
-use crate::check::CREDENTIALS;
+use crate::check::is_credential;
 use crate::condition::MOST_STEPS;
 use crate::subject::{Feature, Subject, Turn};
 
@@ -24,7 +24,7 @@ pub(crate) enum Node {
     Messages,
     Tools,
     Has(Feature),
-    /// An entry of headers or metadata; empty where there is none.
+    /// An entry of headers, metadata or labels; empty where there is none.
     Entry(Table, Box<Node>),
     IsIn(Box<Node>, Table),
     /// The item of a loop. Places are counted from the outermost loop, two for each.
@@ -67,6 +67,7 @@ pub(crate) struct Loop {
 pub(crate) enum Table {
     Headers,
     Metadata,
+    Labels,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -337,9 +338,10 @@ impl<'s> Run<'s> {
             // The name may be made of other texts, which the checker does not see.
             Table::Headers => {
                 let name = key.to_ascii_lowercase();
-                if CREDENTIALS.contains(&name.as_str()) { None } else { self.subject.header(&name) }
+                if is_credential(&name) { None } else { self.subject.header(&name) }
             }
             Table::Metadata => self.subject.metadata(key),
+            Table::Labels => self.subject.label(key),
         }
     }
 

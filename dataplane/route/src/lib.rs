@@ -15,5 +15,6 @@ mod eval;
 mod scan;
 pub mod subject;
 
+pub use check::{is_credential, is_label};
 pub use condition::{Condition, Mistake};
 pub use subject::{Feature, Subject, Turn};

@@ -12,6 +12,8 @@ pub trait Subject {
     /// The client's end user; empty where it names none.
     fn user(&self) -> &str;
     fn metadata(&self, key: &str) -> Option<&str>;
+    /// What a hook said of the request under this name.
+    fn label(&self, key: &str) -> Option<&str>;
     /// An estimate.
     fn prompt_tokens(&self) -> i64;
     /// System and developer instructions are the first, with the role `system`.

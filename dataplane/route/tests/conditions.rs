@@ -29,6 +29,9 @@ impl Subject for Asked {
     fn metadata(&self, key: &str) -> Option<&str> {
         (key == "score").then_some("0.75")
     }
+    fn label(&self, key: &str) -> Option<&str> {
+        (key == "topic.main").then_some("refund")
+    }
     fn prompt_tokens(&self) -> i64 {
         399
     }
@@ -71,6 +74,8 @@ fn conditions_hold_or_not() {
         ("'x-missing' in request.headers", false),
         ("has(request.metadata.score) && !has(request.metadata.other)", true),
         ("double(request.metadata.score) >= 0.75", true),
+        ("request.labels['topic.main'] == 'refund' && request.labels['other'] == ''", true),
+        ("'topic.main' in request.labels && !has(request.labels.other)", true),
         ("int(request.headers['x-level']) * 2 - 4 == 10", true),
         ("7 / 2 == 3 && 7 % 2 == 1 && -7 / 2 == -3", true),
         ("request.model.startsWith('support-') && request.model.endsWith('de')", true),
@@ -151,12 +156,20 @@ fn mistakes_are_named_where_they_are() {
             "line 1, column 18: names of headers are in lower case: `x-tier`",
         ),
         (
+            "request.headers['api-key'] != ''",
+            "line 1, column 18: `api-key` is a credential, and nothing to choose by",
+        ),
+        (
+            "request.labels['Topic'] == 'x'",
+            "line 1, column 17: a label's name is up to 63 lower-case letters, digits, `.`, `_` and `-`",
+        ),
+        (
             "request.headers.exists(h, h == 'x')",
-            "headers and metadata are asked for by name, and not gone through",
+            "headers, metadata and labels are asked for by name, and not gone through",
         ),
         (
             "has(request.model)",
-            "line 1, column 1: `model` is always there; has() asks for headers and metadata: has(request.headers.x)",
+            "line 1, column 1: `model` is always there; has() asks for headers, metadata and labels: has(request.headers.x)",
         ),
         (
             "request.user == null",

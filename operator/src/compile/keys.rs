@@ -68,6 +68,22 @@ pub(super) fn google_credentials(
     )))
 }
 
+/// The secret that `reference` names, as requests to hooks are signed with it.
+pub(super) fn signing_secret(
+    secrets: &Secrets,
+    namespace: &str,
+    reference: &SecretKeyRef,
+) -> Result<Secret<String>, Unusable> {
+    let SecretKeyRef { name, key } = reference;
+    let secret = api_key(secrets, namespace, reference)?;
+    penstock_config::hook::signing_key(secret.expose()).map_err(|flaw| {
+        bad_entry(format!(
+            "entry `{key}` of Secret `{name}` {flaw}; put 24 to 64 random bytes there, as base64 behind `whsec_`"
+        ))
+    })?;
+    Ok(secret)
+}
+
 /// The entries of a Secret.
 pub(super) fn entries<'a>(
     secrets: &'a Secrets,

@@ -23,6 +23,7 @@ mod close;
 mod equivalents;
 mod facts;
 mod failover;
+mod hook;
 mod keys;
 mod pool;
 mod route;

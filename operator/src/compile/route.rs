@@ -9,6 +9,7 @@ use penstock_crds::{self as crds, ModelRoute, ModelRouteSpec};
 use penstock_route::Condition;
 
 use super::claims::{Claims, age};
+use super::hook::{self, Hooks};
 use super::targets::{self, Pools, Site};
 use super::world::namespace_of;
 use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
@@ -70,10 +71,18 @@ struct Draft<'a> {
 
 fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'a> {
     let key = ObjectKey { kind: Kind::ModelRoute, namespace: namespace_of(route), name: route.name_any() };
-    let ModelRouteSpec { models, rules, failover, parameter_policy } = &route.spec;
+    let ModelRouteSpec { models, hooks, rules, failover, parameter_policy } = &route.spec;
     let mut invalid = failover::check(failover);
     let mut unresolved = Vec::new();
     let mut warnings = Vec::new();
+    let hooks = Hooks {
+        namespace: &key.namespace,
+        secrets: &world.secrets,
+        last: world.last_good.as_ref().and_then(|snapshot| snapshot.routes.get(&key.id())),
+        invalid: &mut invalid,
+        unresolved: &mut unresolved,
+    }
+    .compile(hooks);
     let rules: Vec<config::Rule> = rules
         .iter()
         .enumerate()
@@ -95,6 +104,7 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
             crds::ParameterPolicy::Disclose => config::ParameterPolicy::Disclose,
             crds::ParameterPolicy::Strict => config::ParameterPolicy::Strict,
         },
+        hooks,
     });
     let last = if invalid.is_empty() { None } else { last_good(&key, world, pools) };
     Draft { key, route, invalid, unresolved, warnings, fresh, last }
@@ -258,5 +268,6 @@ fn last_good(key: &ObjectKey, world: &World, pools: &Pools<'_>) -> Option<config
     for rule in &mut route.rules {
         rule.targets.retain_mut(|target| targets::prune(target, pools));
     }
+    hook::take_new_keys(&mut route.hooks, &key.namespace, &world.secrets);
     route.rules.iter().any(|rule| !rule.targets.is_empty()).then_some(route)
 }

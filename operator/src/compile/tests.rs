@@ -103,8 +103,10 @@ fn compile_is_deterministic() {
 
 #[test]
 fn secret_refs_are_those_named_and_no_more() {
-    let refs = secret_refs(&world(BASE).pools, &clients());
-    let want = [("ai", "anthropic"), ("ai", "openai"), ("penstock", "clients")];
+    let mut world = world(BASE);
+    world.routes.extend(self::world(HOOKS).routes);
+    let refs = secret_refs(&world.pools, &world.routes, &clients());
+    let want = [("ai", "anthropic"), ("ai", "openai"), ("ai", "router"), ("penstock", "clients")];
     assert_eq!(refs.into_iter().collect::<Vec<_>>(), want.map(|(ns, name)| secret_id(ns, name)));
 }
 
@@ -466,4 +468,171 @@ fn a_rule_without_a_usable_target_stays() {
     let rules = &compiled.snapshot.routes["ai/r"].rules;
     assert_eq!(rules.iter().map(|rule| rule.targets.len()).collect::<Vec<_>>(), [0, 1]);
     assert!(compiled.verdicts[&route_key("ai/r")].resolved_refs.is_err());
+}
+
+const HOOKS: &str = r#"
+apiVersion: penstock.dev/v1alpha1
+kind: ProviderPool
+metadata: {name: p, namespace: ai}
+spec:
+  providers: [{name: sim, type: Simulated, models: [{name: m}]}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: router, namespace: ai}
+stringData: {key: whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}
+---
+apiVersion: penstock.dev/v1alpha1
+kind: ModelRoute
+metadata: {name: r, namespace: ai, generation: 1}
+spec:
+  models: [{name: r}]
+  hooks:
+  - {name: a, serviceRef: {name: router, port: 8080, path: /v1/route}, signingSecretRef: {name: router, key: key}}
+  - {name: b, endpoint: "https://hooks.example.com/b", timeout: 2s, failurePolicy: Fail, send: Body, cacheSeconds: 60, shadow: true}
+  rules:
+  - {name: default, targets: [{pool: p, model: m}]}
+"#;
+
+fn hooks(compiled: &Compiled) -> &[penstock_config::Hook] {
+    &compiled.snapshot.routes["ai/r"].hooks
+}
+
+fn signed_with(compiled: &Compiled) -> Option<&str> {
+    let signing = hooks(compiled)[0].signing.as_ref().unwrap();
+    assert_eq!(signing.id, "router/key");
+    signing.secret.as_ref().map(|secret| secret.expose().as_str())
+}
+
+#[test]
+fn hooks_compile_whole() {
+    use penstock_config::{Hook, HookFailurePolicy, HookSends, HookSigning};
+    let compiled = compile(&world(HOOKS));
+    let verdict = &compiled.verdicts[&route_key("ai/r")];
+    assert_eq!(verdict.problems, []);
+    let secret = Secret::new("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned());
+    let want = [
+        Hook {
+            name: "a".into(),
+            url: "http://router.ai.svc:8080/v1/route".into(),
+            timeout_ms: 200,
+            failure_policy: HookFailurePolicy::Ignore,
+            send: HookSends::Metadata,
+            cache_seconds: 0,
+            signing: Some(HookSigning { id: "router/key".into(), secret: Some(secret) }),
+            shadow: false,
+        },
+        Hook {
+            name: "b".into(),
+            url: "https://hooks.example.com/b".into(),
+            timeout_ms: 2000,
+            failure_policy: HookFailurePolicy::Fail,
+            send: HookSends::Body,
+            cache_seconds: 60,
+            signing: None,
+            shadow: true,
+        },
+    ];
+    assert_eq!(hooks(&compiled), want);
+    // A route without hooks says nothing of them: its revision is what it was before there were any.
+    let without = compile(&world(RULES)).snapshot;
+    assert!(!serde_json::to_string(&without).unwrap().contains("hooks"));
+}
+
+#[test]
+fn hooks_that_no_proxy_could_ask_are_invalid() {
+    let with = |from: &str, to: &str| {
+        let compiled = compile(&world(&HOOKS.replace(from, to)));
+        let problem = compiled.verdicts[&route_key("ai/r")].accepted.clone().unwrap_err();
+        assert_eq!(problem.reason, reason::INVALID);
+        problem.message
+    };
+    for (from, to, want) in [
+        ("timeout: 2s", "timeout: 11s", "spec.hooks[1].timeout: 11s is longer than 10s"),
+        ("timeout: 2s", "timeout: 0s", "spec.hooks[1].timeout: 0s lets no hook answer"),
+        (
+            "https://hooks.example.com/b",
+            "http://169.254.169.254/latest/meta-data",
+            "spec.hooks[1].endpoint: no hook is asked at 169.254.169.254",
+        ),
+        (
+            "https://hooks.example.com/b",
+            "http://[fe80::1]/",
+            "spec.hooks[1].endpoint: no hook is asked at fe80::1",
+        ),
+        (
+            "https://hooks.example.com/b",
+            "https://:80/",
+            "spec.hooks[1].endpoint: `https://:80/` is not a URL",
+        ),
+        (
+            "endpoint: \"https://hooks.example.com/b\", ",
+            "",
+            "spec.hooks[1]: give exactly one of `endpoint` and `serviceRef`",
+        ),
+    ] {
+        let message = with(from, to);
+        assert!(message.starts_with(want), "{message}");
+    }
+}
+
+#[test]
+fn a_signing_secret_that_cannot_be_read_is_named_and_its_hook_stays() {
+    let missing = |state: Option<SecretState>| {
+        let mut world = world(HOOKS);
+        match state {
+            Some(state) => world.secrets.insert(secret_id("ai", "router"), state),
+            None => world.secrets.remove(&secret_id("ai", "router")),
+        };
+        world
+    };
+    let entry = |value: &[u8]| SecretState::Present([("key".to_owned(), Secret::new(value.to_vec()))].into());
+    for (state, reason, path, part) in [
+        (None, reason::SECRET_NOT_FOUND, "name", "no Secret `router`"),
+        (Some(SecretState::Forbidden("no".into())), reason::SECRET_FORBIDDEN, "name", "may not read"),
+        (Some(SecretState::Present([].into())), reason::SECRET_KEY_NOT_FOUND, "key", "no entry `key`"),
+        (Some(entry(b"whsec_%")), reason::SECRET_KEY_NOT_FOUND, "key", "is not base64"),
+        (Some(entry(b"c2hvcnQ=")), reason::SECRET_KEY_NOT_FOUND, "key", "is of 5 bytes"),
+    ] {
+        let compiled = compile(&missing(state));
+        let verdict = &compiled.verdicts[&route_key("ai/r")];
+        assert_eq!(verdict.accepted, Ok(()));
+        let problem = verdict.resolved_refs.clone().unwrap_err();
+        assert_eq!(problem.reason, reason);
+        assert_eq!(problem.path, format!("spec.hooks[0].signingSecretRef.{path}"));
+        assert!(problem.message.contains(part) && !problem.message.contains("c2hv"), "{}", problem.message);
+        // Without its last: a hook that fails is honest, one that is gone would let every request through.
+        assert_eq!((hooks(&compiled).len(), signed_with(&compiled)), (2, None));
+    }
+    // With it: the key that it had, also for a spec that has changed since.
+    let before = compile(&world(HOOKS));
+    let mut gone = missing(None);
+    gone.last_good = Some(before.snapshot.clone());
+    assert_eq!(compile(&gone).snapshot, before.snapshot);
+    gone.routes[0].spec.hooks[0].cache_seconds = 5;
+    let after = compile(&gone);
+    assert_eq!((hooks(&after)[0].cache_seconds, signed_with(&after)), (5, signed_with(&before)));
+    let problem = after.verdicts[&route_key("ai/r")].resolved_refs.clone().unwrap_err();
+    assert!(problem.message.contains("goes on being used"), "{}", problem.message);
+}
+
+#[test]
+fn a_rotated_signing_secret_counts_at_once() {
+    const NEW: &[u8] = b"whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
+    let rotate = |world: &mut World| {
+        let entries = [("key".to_owned(), Secret::new(NEW.to_vec()))];
+        world.secrets.insert(secret_id("ai", "router"), SecretState::Present(entries.into()));
+    };
+    let before = compile(&world(HOOKS));
+    let after = then(&before, HOOKS, rotate);
+    assert_eq!(signed_with(&after).unwrap().as_bytes(), NEW);
+    let key = route_key("ai/r");
+    assert_ne!(after.verdicts[&key].fragment, before.verdicts[&key].fragment);
+    // Also where something else is wrong, so that the route goes on as it last was.
+    let invalid = then(&before, HOOKS, |world| {
+        world.routes[0].spec.failover.timeouts.total = Duration::from_secs(0);
+        rotate(world);
+    });
+    assert!(invalid.verdicts[&key].accepted.is_err());
+    assert_eq!(signed_with(&invalid).unwrap().as_bytes(), NEW);
 }

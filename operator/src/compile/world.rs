@@ -71,17 +71,26 @@ pub enum ClientAuthSource {
 }
 
 /// Every Secret that this world names, by namespace and name.
-pub fn secret_refs(pools: &[ProviderPool], auth: &ClientAuthSource) -> BTreeSet<(String, String)> {
+pub fn secret_refs(
+    pools: &[ProviderPool],
+    routes: &[ModelRoute],
+    auth: &ClientAuthSource,
+) -> BTreeSet<(String, String)> {
     let of_pools = pools.iter().flat_map(|pool| {
         let namespace = namespace_of(pool);
         let auths = pool.spec.providers.iter().filter_map(|provider| provider.auth.as_ref());
         auths.flat_map(names_of).map(move |name| (namespace.clone(), name))
     });
+    let of_routes = routes.iter().flat_map(|route| {
+        let namespace = namespace_of(route);
+        let signing = route.spec.hooks.iter().filter_map(|hook| hook.signing_secret_ref.as_ref());
+        signing.map(move |reference| (namespace.clone(), reference.name.clone()))
+    });
     let of_auth = match auth {
         ClientAuthSource::Open => None,
         ClientAuthSource::Secret { namespace, name } => Some((namespace.clone(), name.clone())),
     };
-    of_pools.chain(of_auth).collect()
+    of_pools.chain(of_routes).chain(of_auth).collect()
 }
 
 /// Names of the Secrets that hold a provider's credentials.

@@ -111,11 +111,27 @@ impl World {
         self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
     }
 
+    /// The same with these hooks.
+    pub fn route_with_hooks(&mut self, name: &str, rules: &[(&str, Option<&str>, &str)], hooks: &[Value]) {
+        self.route_by_rules(name, rules);
+        let route = self.objects.last_mut().expect("the route");
+        route["spec"]["hooks"] = json!(hooks);
+    }
+
+    /// A route that is written out.
+    pub fn route_of(&mut self, name: &str, spec: Value) {
+        self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
+    }
+
     /// The same with this `parameterPolicy`.
     pub fn route_with_policy(&mut self, name: &str, pools: &[&str], policy: &str) {
         self.route(name, pools, json!({}));
         let route = self.objects.last_mut().expect("the route");
         route["spec"]["parameterPolicy"] = json!(policy);
+    }
+
+    pub fn remove_route(&mut self, name: &str) {
+        self.objects.retain(|object| object["kind"] != "ModelRoute" || object["metadata"]["name"] != name);
     }
 
     /// A route for one model name to the model `m` of one pool.
@@ -156,9 +172,22 @@ impl Gateway {
     }
 
     fn start_as(world: &World, arguments: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_on(&world.text(), arguments, env)
+    }
+
+    /// On manifests as they are.
+    pub fn start_on(manifests: &str, arguments: &[&str], env: &[(&str, &str)]) -> Self {
+        let gateway = Self::start_with_problems(manifests, arguments, env);
+        let logs = gateway.process.logs();
+        assert!(!logs.contains("error:"), "the manifests of this test have problems:\n{logs}");
+        gateway
+    }
+
+    /// On manifests that have problems.
+    pub fn start_with_problems(manifests: &str, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let manifest = dir.path().join("manifest.yaml");
-        std::fs::write(&manifest, world.text()).expect("a manifest");
+        std::fs::write(&manifest, manifests).expect("a manifest");
         let mut all = vec!["up", "-f", manifest.to_str().expect("a UTF-8 path")];
         all.extend(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
         all.extend(arguments);
@@ -171,8 +200,6 @@ impl Gateway {
             line[at..].trim().to_owned()
         };
         let (api, metrics) = (url("listening on"), url("metrics  "));
-        let logs = process.logs();
-        assert!(!logs.contains("error:"), "the manifests of this test have problems:\n{logs}");
         Self { process, url: api, metrics, manifest, _dir: dir }
     }
 

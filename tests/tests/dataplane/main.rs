@@ -8,6 +8,7 @@ mod endpoints;
 mod explain;
 mod failover;
 mod gateway;
+mod hooks;
 mod input;
 mod keys;
 mod media;

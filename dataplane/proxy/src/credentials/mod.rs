@@ -24,7 +24,7 @@ mod renewal;
 mod scheme;
 mod surroundings;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use authorizer::Authorizer;
 pub use aws::Scope as AwsScope;

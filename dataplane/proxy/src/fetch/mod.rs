@@ -6,13 +6,9 @@
 mod origins;
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -23,19 +19,16 @@ use http::header::{CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, Request, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use penstock_llm::web_media::{Fetched, MediaKind};
 use prometheus::IntCounter;
 use tokio::sync::Semaphore;
-use tower_service::Service;
 use url::Url;
 
 pub use self::origins::MediaOrigin;
 use self::origins::admit;
+use crate::guarded::{self, Connector, Guarded, Versions};
 use crate::metrics::Metrics;
 
 /// Addresses in one request; one that stands there twice counts twice.
@@ -49,8 +42,6 @@ const FILES_AT_ONCE: usize = 4;
 const REDIRECTS: usize = 3;
 /// For all files of a request.
 const TIME: Duration = Duration::from_secs(15);
-
-type Connector = HttpsConnector<HttpConnector<Guarded>>;
 
 /// Fetches media.
 pub struct Fetcher {
@@ -186,14 +177,9 @@ struct Reader {
 
 impl Reader {
     fn new(origins: Arc<[MediaOrigin]>) -> Self {
-        let resolver = Guarded { inner: GaiResolver::new(), origins: origins.clone() };
-        let mut http = HttpConnector::new_with_resolver(resolver);
-        http.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+        let of_reader = origins.clone();
+        let resolver = Guarded::new(Arc::new(move |address| admit(&of_reader, address)), UNREACHABLE);
+        let connector = guarded::connector(resolver, Versions::One);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             // Hosts are as many as clients name: nothing is kept for the next time.
@@ -253,37 +239,6 @@ fn shown(url: &str) -> String {
         |url| format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path()),
     );
     shown.chars().take(200).collect()
-}
-
-/// Resolves names to the addresses that may be fetched from. Checked here and not before, so that a name cannot mean
-/// one thing when it is checked and another when it is connected to.
-#[derive(Clone)]
-struct Guarded {
-    inner: GaiResolver,
-    origins: Arc<[MediaOrigin]>,
-}
-
-impl Service<Name> for Guarded {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, io::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let resolving = self.inner.call(name);
-        let origins = self.origins.clone();
-        Box::pin(async move {
-            let admitted: Vec<SocketAddr> =
-                resolving.await?.filter(|address| admit(&origins, address.ip())).collect();
-            match admitted.is_empty() {
-                true => Err(io::Error::other(UNREACHABLE)),
-                false => Ok(admitted.into_iter()),
-            }
-        })
-    }
 }
 
 #[cfg(test)]
