@@ -120,11 +120,15 @@ mod tests {
             max_attempts: 1,
             connect_ms: 1,
             first_token_ms: 1,
+            answer_ms: None,
             idle_ms: 1,
             total_ms: 1,
+            retries: Default::default(),
+            hedging: None,
         };
         let models = models.iter().map(|m| (*m).to_owned()).collect();
-        let route = Route { models, rules: vec![], failover, parameter_policy: Default::default() };
+        let route =
+            Route { models, rules: vec![], failover, parameter_policy: Default::default(), hooks: vec![] };
         Snapshot {
             auth: ClientAuth::Open,
             pools: BTreeMap::new(),

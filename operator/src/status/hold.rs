@@ -479,6 +479,7 @@ mod tests {
                 hedging: None,
             },
             parameter_policy: config::ParameterPolicy::Disclose,
+            hooks: vec![],
         };
         Served::of(&config::Snapshot {
             auth: config::ClientAuth::Open,
