@@ -103,7 +103,10 @@ mod tests {
         let mut object =
             pool(json!({"name": "a", "type": "Simulated", "models": [{"name": "m"}], "simulated": {}}));
         assert_eq!(check("ProviderPool", &mut object), [""; 0]);
-        assert_eq!(object["spec"]["health"], json!({"consecutiveFailures": 5, "cooldown": "30s", "slowStart": "10s"}));
+        assert_eq!(
+            object["spec"]["health"],
+            json!({"consecutiveFailures": 5, "cooldown": "30s", "slowStart": "10s"})
+        );
         assert_eq!(object["spec"]["providers"][0]["simulated"]["error"], "ServerError");
     }
 

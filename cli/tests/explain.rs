@@ -45,6 +45,52 @@ fn the_support_desk() {
     assert_eq!(last["equivalent"], true, "{gold}");
 }
 
+/// What a stated mix of traffic is expected to cost by the rules of the support desk, beside all of it at the strongest
+/// model; at the catalogue's prices and 300 tokens an answer. `--nocapture` prints it.
+#[test]
+fn the_support_desk_costs_a_part_of_what_the_strongest_model_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let strongest = folder.path().join("strongest.yaml");
+    std::fs::write(
+        &strongest,
+        "apiVersion: penstock.dev/v1alpha1
+kind: ModelRoute
+metadata: {name: strongest}
+spec:
+  models: [{name: support-bot}]
+  rules: [{name: all, targets: [{pool: frontier, model: claude-sonnet-4-5}]}]
+",
+    )
+    .unwrap();
+    let cost = |decision: &Value| -> f64 {
+        decision["targets"][0]["estimatedCost"].as_str().unwrap().parse().unwrap()
+    };
+    let gold: &[&str] = &["-H", "x-tier: gold"];
+    let mix = [
+        ("faq", 700.0, &[] as &[&str]),
+        ("dispute", 150.0, &[]),
+        ("receipt", 100.0, &[]),
+        ("gold", 50.0, gold),
+    ];
+    let (mut by_rules, mut by_strongest) = (0.0, 0.0);
+    for (name, requests, headers) in mix {
+        let file = format!("examples/support/requests/{name}.json");
+        let routed = desk(&[headers, &[file.as_str()]].concat());
+        let files = ["-f", "examples/support/pools.yaml", "-f", strongest.to_str().unwrap(), "--json", &file];
+        let alone: Value = serde_json::from_slice(&explain(&files, None).stdout).unwrap();
+        println!(
+            "{requests} of {name}: {} ${:.6}, strongest ${:.6} each",
+            who(&routed).1,
+            cost(&routed),
+            cost(&alone)
+        );
+        by_rules += requests * cost(&routed);
+        by_strongest += requests * cost(&alone);
+    }
+    println!("1,000 requests: ${by_rules:.2} by rules, ${by_strongest:.2} all at claude-sonnet-4-5");
+    assert!(by_rules < by_strongest / 2.0, "{by_rules} {by_strongest}");
+}
+
 #[test]
 fn what_lacks_an_ability_is_skipped_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
