@@ -17,10 +17,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
 
 /// The harness's own runtime: a test that blocks in kubectl or Python must not stop the servers.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -50,7 +54,8 @@ impl Event {
         Self { event: Some(event.into()), data: data.to_string() }
     }
 
-    fn bytes(&self) -> Bytes {
+    /// As it is sent.
+    pub fn bytes(&self) -> Bytes {
         let event = self.event.iter().map(|event| format!("event: {event}\n"));
         let data = self.data.split('\n').map(|line| format!("data: {line}\n"));
         event.chain(data).chain(["\n".into()]).collect::<String>().into()
@@ -64,6 +69,8 @@ pub enum End {
     Complete,
     /// The connection is dropped after this many chunks (events, of SSE).
     CutAfter(usize),
+    /// The connection is reset after this many.
+    ResetAfter(usize),
     /// Nothing more comes after this many, and the connection stays.
     HangAfter(usize),
 }
@@ -234,10 +241,10 @@ impl SeenRequest {
 }
 
 /// The server. It stops, and closes what is open, when dropped.
-#[derive(Debug)]
 pub struct Replay {
     addr: SocketAddr,
     state: Arc<State>,
+    tls: Option<TlsAcceptor>,
     /// The port: listened on, or only held.
     port: Mutex<Port>,
 }
@@ -272,15 +279,24 @@ impl std::fmt::Debug for State {
 impl Replay {
     /// Listens on a free port of 127.0.0.1.
     pub fn start(script: impl Into<Script>) -> Self {
+        Self::start_with(script, None)
+    }
+
+    /// The same with TLS, and a certificate that nobody signed.
+    pub fn start_unsigned(script: impl Into<Script>) -> Self {
+        Self::start_with(script, Some(unsigned()))
+    }
+
+    fn start_with(script: impl Into<Script>, tls: Option<TlsAcceptor>) -> Self {
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let addr = socket.local_addr().expect("an address");
-        let replay = Self { addr, state: Arc::default(), port: Mutex::new(Port::Held(socket)) };
+        let replay = Self { addr, state: Arc::default(), tls, port: Mutex::new(Port::Held(socket)) };
         replay.set(script);
         replay.accept();
         replay
     }
 
-    /// `http://127.0.0.1:<port>`
+    /// `http://127.0.0.1:<port>`, with TLS too.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
@@ -337,7 +353,7 @@ impl Replay {
         let _runtime = RUNTIME.enter();
         let listener = socket.listen(1024).expect("the port is ours");
         let (connections, open) = watch::channel(());
-        let accepting = RUNTIME.spawn(accept(listener, Arc::clone(&self.state), open));
+        let accepting = RUNTIME.spawn(accept(listener, self.tls.clone(), Arc::clone(&self.state), open));
         *port = Port::Open { accepting, _connections: connections };
     }
 }
@@ -367,16 +383,21 @@ pub(crate) fn wait_outside_runtime<T: Send>(future: impl Future<Output = T> + Se
     })
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>, open: watch::Receiver<()>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    state: Arc<State>,
+    open: watch::Receiver<()>,
+) {
     loop {
         // An error is that of one connection which has gone already.
         if let Ok((stream, _)) = listener.accept().await {
             let counted = Counted::new(Arc::clone(&state));
-            let (state, mut open) = (Arc::clone(&state), open.clone());
+            let (state, tls, mut open) = (Arc::clone(&state), tls.clone(), open.clone());
             tokio::spawn(async move {
                 let _counted = counted;
                 tokio::select! {
-                    () = serve(stream, &state) => {}
+                    () = serve(stream, tls, &state) => {}
                     _ = open.changed() => {}
                 }
             });
@@ -384,23 +405,49 @@ async fn accept(listener: TcpListener, state: Arc<State>, open: watch::Receiver<
     }
 }
 
-async fn serve(stream: TcpStream, state: &Arc<State>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: &Arc<State>) {
     let _ = stream.set_nodelay(true);
     // A second handle to the socket, for the reset: hyper has the first.
     let stream = stream.into_std().expect("a socket");
     let second = TcpStream::from_std(stream.try_clone().expect("a second handle")).expect("a socket");
     let stream = TcpStream::from_std(stream).expect("a socket");
-    let second = &second;
-    let answer = service_fn(move |request| async move {
-        answer(request, Arc::clone(state)).await.inspect_err(|Reset| {
-            second.set_zero_linger().expect("SO_LINGER");
-        })
+    match tls {
+        None => talk(stream, Arc::new(second), state).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => talk(stream, Arc::new(second), state).await,
+            Err(_) => { /* A client that does not trust us. */ }
+        },
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, socket: Arc<TcpStream>, state: &Arc<State>) {
+    let answer = service_fn(move |request| {
+        let socket = Arc::clone(&socket);
+        async move { answer(request, &socket, Arc::clone(state)).await.inspect_err(|Reset| reset(&socket)) }
     });
     // An error is a client that went away, or the connection cut on purpose.
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), answer)
         .await;
+}
+
+/// What follows when the connection is closed.
+fn reset(socket: &TcpStream) {
+    socket.set_zero_linger().expect("SO_LINGER");
+}
+
+fn unsigned() -> TlsAcceptor {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let key = signing_key.serialize_der().try_into().expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("a certificate and its key");
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// The connection is to be reset.
@@ -410,7 +457,11 @@ struct Reset;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, Reset> {
+async fn answer(
+    request: Request<Incoming>,
+    socket: &Arc<TcpStream>,
+    state: Arc<State>,
+) -> Result<Response<Body>, Reset> {
     let (head, body) = request.into_parts();
     let unfinished = Unfinished { state: Arc::clone(&state), finished: false };
     // A request that breaks off is a client that has gone away.
@@ -444,16 +495,21 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         }
         Behaviour::Sse { headers, events, paced } => {
             let chunks = events.iter().map(Event::bytes).collect();
-            Ok(response(200, "text/event-stream", headers, streamed(chunks, paced, unfinished)))
+            Ok(response(200, "text/event-stream", headers, streamed(chunks, paced, unfinished, socket)))
         }
         Behaviour::RawStream { status, headers, bytes, chunk_size, paced } => {
             let starts = (0..bytes.len()).step_by(chunk_size);
             let chunks = starts.map(|at| bytes.slice(at..bytes.len().min(at + chunk_size))).collect();
-            Ok(response(status, "application/octet-stream", headers, streamed(chunks, paced, unfinished)))
+            Ok(response(
+                status,
+                "application/octet-stream",
+                headers,
+                streamed(chunks, paced, unfinished, socket),
+            ))
         }
         Behaviour::HangAfterHeaders => {
             let paced = Paced { delay: Duration::ZERO, end: End::HangAfter(0) };
-            Ok(response(200, "text/event-stream", vec![], streamed(vec![], paced, unfinished)))
+            Ok(response(200, "text/event-stream", vec![], streamed(vec![], paced, unfinished, socket)))
         }
         Behaviour::HangBeforeHeaders => pending().await,
         Behaviour::ResetBeforeHeaders => {
@@ -486,16 +542,21 @@ fn whole(body: impl Into<Bytes>) -> Body {
     Full::new(body.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-fn streamed(chunks: Vec<Bytes>, paced: Paced, unfinished: Unfinished) -> Body {
+fn streamed(chunks: Vec<Bytes>, paced: Paced, unfinished: Unfinished, socket: &Arc<TcpStream>) -> Body {
+    let socket = Arc::clone(socket);
     // Ends by itself, without a next state, behind a cut.
     let frames = stream::unfold(Some((0, unfinished)), move |state| {
         let state = state.map(|(index, unfinished)| (index, unfinished, chunks.get(index).cloned()));
+        let socket = Arc::clone(&socket);
         async move {
             let (index, unfinished, chunk) = state?;
             match paced.end {
-                End::CutAfter(count) if index >= count => {
+                End::CutAfter(count) | End::ResetAfter(count) if index >= count => {
                     // So that the client has what was sent before, and not only the cut.
                     tokio::time::sleep(Duration::from_millis(20)).await;
+                    if matches!(paced.end, End::ResetAfter(_)) {
+                        reset(&socket);
+                    }
                     unfinished.done();
                     return Some((Err(io::ErrorKind::ConnectionAborted.into()), None));
                 }

@@ -1,46 +1,20 @@
 //! Behind the commit point: a failure is told in the client's format, and a cut stream never looks like a stop.
 
+use crate::faults::{BEHIND, SAID, said};
 use crate::gateway::{Gateway, KEY_ONE, SOON, World};
-use crate::wire::{Chat, Messages, Told, WIRES, Wire, each, place};
+use crate::wire::{Chat, Messages, Told, WIRES, each, place};
 use penstock_e2e::client::Call;
 use penstock_e2e::replay::Event;
-use penstock_e2e::{Behaviour, End, Replay, Script, python};
+use penstock_e2e::{Behaviour, Replay, Script, python};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
-
-const TEXT: &str = "one two three four five six";
-/// What has been said when it breaks.
-const SAID: &str = "one two three ";
-
-type Plays = fn(Wire) -> Behaviour;
-
-/// What happens behind the third word.
-const ROWS: &[(&str, Plays)] = &[
-    ("cut", |wire| Behaviour::sse(wire.events(TEXT)).end(End::CutAfter(wire.preamble() + 3))),
-    ("ended", |wire| said(wire, [])),
-    ("stalled", |wire| Behaviour::sse(wire.events(TEXT)).end(End::HangAfter(wire.preamble() + 3))),
-    ("error", |wire| said(wire, [wire.error_event("overloaded_error", "Overloaded")])),
-    ("malformed", |wire| said(wire, [Event::data("{\"type\": \"content_block_delta\", \"broken")])),
-    ("not-json", |wire| said(wire, [Event::data("Internal Server Error")])),
-];
-
-fn said(wire: Wire, then: impl IntoIterator<Item = Event>) -> Behaviour {
-    let mut events = wire.events(TEXT);
-    events.truncate(wire.preamble() + 3);
-    events.extend(then);
-    // What follows is no part of an answer that has failed.
-    if events.len() > wire.preamble() + 3 {
-        events.extend(wire.events(TEXT).split_off(wire.preamble() + 3));
-    }
-    Behaviour::sse(events)
-}
 
 fn start(bad: &Replay, good: &Replay) -> Gateway {
     let mut world = World::new();
     world.pool("good", Chat, &good.url());
     for wire in WIRES {
-        for (name, _) in ROWS {
+        for (name, _) in BEHIND {
             let id = format!("{name}-{}", wire.short());
             world.pool(&id, wire, &wire.endpoint(&bad.url(), &id));
             world.route(&id, &[&id, "good"], json!({"timeouts": {"idle": "600ms"}}));
@@ -50,7 +24,7 @@ fn start(bad: &Replay, good: &Replay) -> Gateway {
 }
 
 fn providers() -> (Replay, Replay) {
-    let table: HashMap<_, _> = ROWS
+    let table: HashMap<_, _> = BEHIND
         .iter()
         .flat_map(|(name, plays)| WIRES.map(|wire| (format!("{name}-{}", wire.short()), plays(wire))))
         .collect();
@@ -62,7 +36,7 @@ fn providers() -> (Replay, Replay) {
 fn a_broken_stream_ends_in_an_error_of_the_clients_format() {
     let (bad, good) = providers();
     let gateway = start(&bad, &good);
-    let cases: Vec<_> = ROWS
+    let cases: Vec<_> = BEHIND
         .iter()
         .flat_map(|(name, _)| WIRES.map(|client| WIRES.map(|provider| (*name, client, provider))))
         .flatten()
@@ -114,8 +88,10 @@ fn the_sdks_raise_on_a_broken_stream() {
     let (bad, good) = providers();
     let gateway = start(&bad, &good);
     for (sdk, client) in [("openai", Chat), ("anthropic", Messages)] {
-        let models: Vec<_> =
-            ROWS.iter().flat_map(|(name, _)| WIRES.map(|wire| format!("{name}-{}", wire.short()))).collect();
+        let models: Vec<_> = BEHIND
+            .iter()
+            .flat_map(|(name, _)| WIRES.map(|wire| format!("{name}-{}", wire.short())))
+            .collect();
         let base = if client == Chat { format!("{}/v1", gateway.url) } else { gateway.url.clone() };
         let calls: Vec<_> = models.iter().map(|model| client.request(model, true)).collect();
         let results: Vec<Value> = python::run(

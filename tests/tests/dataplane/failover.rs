@@ -1,166 +1,15 @@
 //! Failover saves this request: whatever a provider does before the first meaningful event, the client hears the
 //! next one, once and whole.
 
+use crate::faults::{BEFORE, Row, Trouble, Unreachable};
 use crate::gateway::{Gateway, World};
 use crate::wire::{Chat, Messages, Told, WIRES, Wire, count, each, first_text, place};
 use penstock_e2e::replay::{Event, Paced};
-use penstock_e2e::{Behaviour, End, Replay, Script};
+use penstock_e2e::{Behaviour, Replay, Script};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::time::Duration;
 
 const FALLBACK: &str = "the fallback speaks, once and whole";
-
-/// How the first provider fails.
-enum Trouble {
-    /// The connection is refused.
-    Refused,
-    /// No such host.
-    NoHost,
-    Plays(Behaviour),
-}
-
-use Trouble::{NoHost, Plays, Refused};
-
-/// A row of the table: its name, the class of failure, and what is played (`None`: cannot happen here).
-struct Row {
-    name: &'static str,
-    reason: &'static str,
-    trouble: fn(Wire, bool) -> Option<Trouble>,
-}
-
-const fn row(name: &'static str, reason: &'static str, trouble: fn(Wire, bool) -> Option<Trouble>) -> Row {
-    Row { name, reason, trouble }
-}
-
-fn plays(behaviour: Behaviour) -> Option<Trouble> {
-    Some(Plays(behaviour))
-}
-
-fn raw(content_type: &str, bytes: impl Into<Vec<u8>>, end: End) -> Option<Trouble> {
-    plays(Behaviour::RawStream {
-        status: 200,
-        headers: vec![("content-type".into(), content_type.into())],
-        bytes: bytes.into().into(),
-        chunk_size: 40,
-        paced: Paced { delay: Duration::ZERO, end },
-    })
-}
-
-/// The events before the first text, and then these.
-fn begun(wire: Wire, then: impl IntoIterator<Item = Event>) -> Behaviour {
-    let mut events = wire.events("x");
-    events.truncate(wire.preamble());
-    events.extend(then);
-    Behaviour::sse(events)
-}
-
-/// An error that the provider puts into an answer of status 200.
-fn error_inside(wire: Wire, stream: bool, kind: &str) -> Option<Trouble> {
-    let event = wire.error_event(kind, "not today");
-    if stream {
-        return plays(begun(wire, [event]));
-    }
-    plays(Behaviour::json(serde_json::from_str(&event.data).expect("JSON")))
-}
-
-const ROWS: &[Row] = &[
-    row("refused", "connect", |_, _| Some(Refused)),
-    row("no-host", "connect", |_, _| Some(NoHost)),
-    row("reset", "connect", |_, _| plays(Behaviour::ResetBeforeHeaders)),
-    row("s500", "server_error", |w, _| plays(w.error(500, "server_error", "boom"))),
-    row("s502-html", "server_error", |_, _| plays(Behaviour::status(502, "<html>Bad gateway</html>"))),
-    row("s503", "server_error", |_, _| plays(Behaviour::status(503, "out of order"))),
-    row("s503-busy", "overloaded", |_, _| plays(Behaviour::status(503, "the model is overloaded"))),
-    row("s504", "timeout", |_, _| plays(Behaviour::status(504, ""))),
-    row("s529", "overloaded", |w, _| plays(w.error(529, "overloaded_error", "Overloaded"))),
-    row("s529-bare", "overloaded", |_, _| plays(Behaviour::status(529, ""))),
-    row("s429", "rate_limited", |w, _| plays(w.error(429, "rate_limit_error", "slow down"))),
-    row("s429-wait", "rate_limited", |w, _| {
-        plays(w.error(429, "rate_limit_error", "slow down").header("retry-after", "7"))
-    }),
-    row("s429-quota", "rate_limited", |w, _| plays(w.error(429, "insufficient_quota", "no credit"))),
-    row("s408", "timeout", |_, _| plays(Behaviour::status(408, ""))),
-    row("s409", "server_error", |_, _| plays(Behaviour::status(409, "conflict"))),
-    row("s425", "server_error", |_, _| plays(Behaviour::status(425, "too early"))),
-    row("s401", "server_error", |w, _| plays(w.error(401, "authentication_error", "invalid key"))),
-    row("s403", "server_error", |w, _| plays(w.error(403, "permission_error", "not for you"))),
-    row("s404", "server_error", |w, _| plays(w.error(404, "not_found_error", "no such model"))),
-    row("hang-before", "timeout", |_, _| plays(Behaviour::HangBeforeHeaders)),
-    row("hang-after", "timeout", |_, _| plays(Behaviour::HangAfterHeaders)),
-    row("hang-begun", "timeout", |w, stream| {
-        stream.then(|| Plays(begun(w, []).end(End::HangAfter(w.preamble()))))
-    }),
-    row("comments-only", "timeout", |_, stream| {
-        let ping = |_| Event { event: Some("ping".into()), data: String::new() };
-        let pings: Vec<_> = (0..200).map(ping).collect();
-        stream.then(|| Plays(Behaviour::sse(pings).chunk_delay(Duration::from_millis(50))))
-    }),
-    row("error-inside", "server_error", |w, stream| error_inside(w, stream, "api_error")),
-    row("overloaded-inside", "overloaded", |w, stream| error_inside(w, stream, "overloaded_error")),
-    row("limited-inside", "rate_limited", |w, stream| error_inside(w, stream, "rate_limit_error")),
-    row("no-content", "server_error", |w, stream| plays(w.plays("", stream))),
-    row("no-bytes", "server_error", |_, _| plays(Behaviour::EmptyBody200)),
-    row("no-events", "server_error", |_, stream| stream.then(|| Plays(Behaviour::sse([])))),
-    row("done-only", "server_error", |w, stream| {
-        let end = if w == Chat {
-            Event::data("[DONE]")
-        } else {
-            Event::named("message_stop", json!({"type": "message_stop"}))
-        };
-        stream.then(|| Plays(Behaviour::sse([end])))
-    }),
-    row("null-choices", "server_error", |w, stream| {
-        let body = if w == Chat {
-            json!({"id": "x", "object": "chat.completion", "choices": []})
-        } else {
-            json!({"type": "message", "role": "assistant", "content": []})
-        };
-        (!stream).then(|| Plays(Behaviour::json(body)))
-    }),
-    row("broken-json", "server_error", |w, stream| match stream {
-        false => raw("application/json", "{\"id\": \"x\", \"choices\": [", End::Complete),
-        true => plays(begun(w, [Event::data("{\"type\": \"content_block_delta\", \"broken")])),
-    }),
-    row("other-json", "server_error", |_, _| raw("application/json", "[1, 2, 3]", End::Complete)),
-    row("html", "server_error", |_, _| {
-        raw("text/html", "<html><body>Welcome to nginx!</body></html>", End::Complete)
-    }),
-    row("noise", "server_error", |_, _| {
-        raw("text/event-stream", b"\x00\x01\xff noise\n\nmore: noise\r\r\n".repeat(5), End::Complete)
-    }),
-    row("json-for-stream", "server_error", |w, stream| {
-        stream.then(|| Plays(Behaviour::json(w.body("not a stream"))))
-    }),
-    row("cut-body", "connect", |w, stream| match stream {
-        false => raw("application/json", w.body("a text that will be cut").to_string(), End::CutAfter(2)),
-        true => plays(begun(w, [Event::data("{}")]).end(End::CutAfter(w.preamble()))),
-    }),
-    row("short-body", "server_error", |w, stream| match stream {
-        false => {
-            let mut body = w.body("a text that will be cut").to_string();
-            body.truncate(60);
-            raw("application/json", body, End::Complete)
-        }
-        true => plays(begun(w, [])),
-    }),
-    row("too-long", "context_length", |w, _| plays(too_long(w))),
-];
-
-fn too_long(wire: Wire) -> Behaviour {
-    match wire {
-        Chat => Behaviour::error(
-            400,
-            json!({"error": {
-                "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
-                "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded",
-            }}),
-        ),
-        Messages => {
-            wire.error(400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum")
-        }
-    }
-}
 
 struct Case {
     /// Model, route, and place of the provider that fails.
@@ -174,23 +23,22 @@ struct Case {
 
 /// Short, where waiting for it is the point.
 fn timeouts(name: &str) -> Value {
-    if name.starts_with("hang") || name == "comments-only" {
-        return json!({"timeouts": {"firstToken": "700ms", "total": "3s"}});
+    if name.starts_with("slow") {
+        return json!({"timeouts": {"connect": "700ms", "firstToken": "700ms", "total": "3s"}});
     }
     json!({"timeouts": {"connect": "15s", "firstToken": "20s", "total": "60s"}})
 }
 
 const ASKS: [(Wire, bool); 4] = [(Chat, false), (Chat, true), (Messages, false), (Messages, true)];
 
-/// A key that was refused or limited rests: then the next request would not come to this provider.
+/// A key that was refused or limited rests, and so does a provider that asks for time: then the next request would not come to this provider.
 fn rests(row: &Row) -> bool {
-    row.reason == "rate_limited" || matches!(row.name, "s401" | "s403")
+    row.reason == "rate_limited" || matches!(row.name, "s401" | "s403" | "s503-wait")
 }
 
 #[test]
 fn every_failure_before_the_first_token_goes_to_the_next_target() {
-    let refusing = Replay::start(Behaviour::EmptyBody200);
-    refusing.refuse();
+    let unreachable = Unreachable::start();
     let bad = Replay::start(Behaviour::EmptyBody200);
     let good = WIRES.map(|wire| Replay::start(wire.answer(FALLBACK)));
 
@@ -200,7 +48,7 @@ fn every_failure_before_the_first_token_goes_to_the_next_target() {
     }
     let mut cases = Vec::new();
     let mut table = HashMap::new();
-    for (row, failing) in ROWS.iter().flat_map(|row| WIRES.map(|failing| (row, failing))) {
+    for (row, failing) in BEFORE.iter().flat_map(|row| WIRES.map(|failing| (row, failing))) {
         let possible = ASKS.into_iter().filter(|&(_, stream)| (row.trouble)(failing, stream).is_some());
         let possible: Vec<_> = possible.collect();
         let groups: Vec<_> = if rests(row) { possible.chunks(1).collect() } else { vec![&possible[..]] };
@@ -209,10 +57,12 @@ fn every_failure_before_the_first_token_goes_to_the_next_target() {
             let mut url = bad.url();
             let mut reaches = true;
             for &(_, stream) in asks {
-                match (row.trouble)(failing, stream).expect("possible") {
-                    Refused => (reaches, url) = (false, refusing.url()),
-                    NoHost => (reaches, url) = (false, "http://does-not-exist.invalid".into()),
-                    Plays(behaviour) => drop(table.insert((id.clone(), stream), behaviour)),
+                let trouble = (row.trouble)(failing, stream).expect("possible");
+                if let Some(nowhere) = unreachable.url(&trouble) {
+                    (reaches, url) = (false, nowhere);
+                }
+                if let Trouble::Plays(behaviour) = trouble {
+                    table.insert((id.clone(), stream), behaviour);
                 }
             }
             world.pool(&format!("bad-{id}"), failing, &failing.endpoint(&url, &id));
@@ -283,6 +133,7 @@ fn every_failure_before_the_first_token_goes_to_the_next_target() {
             Err(format!("{id}: counted {counts:?} instead of {asks}"))
         }
     });
+    assert_eq!(unreachable.requests(), 0);
     eprintln!("{} failures, each failed over", requests.len());
 }
 

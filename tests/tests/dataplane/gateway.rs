@@ -1,7 +1,7 @@
 //! `penstock up` as a process, and the manifests it serves.
 
 use crate::wire::Wire;
-use penstock_e2e::client::Call;
+use penstock_e2e::client::{Answer, Call};
 use penstock_e2e::metrics::Metrics;
 use penstock_e2e::{Proc, cargo_bins, wait_until};
 use serde_json::{Value, json};
@@ -19,6 +19,12 @@ pub const KEY_TWO: &str = "sk-provider-two-0123456789";
 /// The model as routes name it, and as each provider is asked for it.
 pub const CHAT_MODEL: &str = "gpt-4o";
 pub const MESSAGES_MODEL: &str = "claude-sonnet-4-5";
+
+/// The pool whose target answered.
+pub fn pool_of(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.header("x-penstock-target").split('/').next().unwrap_or_default().to_owned()
+}
 
 /// Manifests.
 #[derive(Clone)]
@@ -59,17 +65,24 @@ impl World {
 
     /// The same with these keys, all of one weight.
     pub fn pool_with(&mut self, name: &str, wire: Wire, endpoint: &str, keys: &[&str]) {
+        let keys: Vec<_> =
+            keys.iter().map(|key| json!({"secretRef": {"name": "keys", "key": key}})).collect();
+        let mut provider = Self::provider(wire, endpoint);
+        provider["auth"]["apiKeys"] = json!(keys);
+        self.pool_of(name, provider);
+    }
+
+    /// The provider `up` with the key `one`, which serves the model `m`.
+    pub fn provider(wire: Wire, endpoint: &str) -> Value {
         let (kind, upstream) = match wire {
             Wire::Chat => ("OpenAI", CHAT_MODEL),
             Wire::Messages => ("Anthropic", MESSAGES_MODEL),
         };
-        let keys: Vec<_> =
-            keys.iter().map(|key| json!({"secretRef": {"name": "keys", "key": key}})).collect();
-        let provider = json!({
-            "name": "up", "type": kind, "endpoint": endpoint, "auth": {"apiKeys": keys},
+        json!({
+            "name": "up", "type": kind, "endpoint": endpoint,
+            "auth": {"apiKeys": [{"secretRef": {"name": "keys", "key": "one"}}]},
             "models": [{"name": "m", "upstream": upstream}],
-        });
-        self.pool_of(name, provider);
+        })
     }
 
     pub fn pool_of(&mut self, name: &str, provider: Value) {
@@ -92,6 +105,12 @@ impl World {
             "failover": failover,
         });
         self.object("penstock.dev/v1alpha1", "ModelRoute", name, "spec", spec);
+    }
+
+    /// A route for the model of this name with one rule, `all`.
+    pub fn route_by_rule(&mut self, name: &str, mut rule: Value, failover: Value) {
+        rule["name"] = json!("all");
+        self.route_of(name, json!({"models": [{"name": name}], "rules": [rule], "failover": failover}));
     }
 
     /// A route for the model of this name with these rules: name, condition where it has one, and the pool whose model
@@ -195,7 +214,8 @@ impl Gateway {
         let env = [("RUST_LOG", "penstock=debug,warn")].into_iter().chain(env.iter().copied());
         let process = Proc::spawn("penstock up", &cargo_bins().penstock, all, env);
         let url = |part: &str| {
-            let line = process.wait_for_line(part, SOON);
+            // Hundreds of objects take a while to be checked in a build for tests.
+            let line = process.wait_for_line(part, 4 * SOON);
             let at = line.find("http://").expect("a URL");
             line[at..].trim().to_owned()
         };

@@ -4,9 +4,11 @@
 mod breaker;
 mod committed;
 mod disconnect;
+mod drills;
 mod endpoints;
 mod explain;
 mod failover;
+mod faults;
 mod gateway;
 mod hooks;
 mod input;
