@@ -54,6 +54,7 @@ pub async fn try_targets(
         plan,
         failures: Vec::new(),
         again: Vec::new(),
+        retrying: Vec::new(),
         round: 0,
         started: 0,
         is_over: false,
@@ -83,6 +84,8 @@ struct Attempts<'j, 'r> {
     failures: Vec<(Arc<Candidate>, Failure)>,
     /// Those that may be tried again, with what they asked to wait.
     again: Vec<(Arc<Candidate>, Duration)>,
+    /// Those in the queue that have failed before, and have not been asked again yet.
+    retrying: Vec<Arc<Candidate>>,
     round: u32,
     /// Attempts so far, cancelled ones included.
     started: usize,
@@ -140,50 +143,78 @@ impl Attempts<'_, '_> {
     async fn next(&mut self) -> Result<Option<Ready>, Exit> {
         while !self.is_out_of_time() {
             let Some(target) = self.plan.queue.pop_front() else { break };
-            let encoded = match self.job.encode(&target) {
-                Err(Unsendable::Refused(refused)) if self.job.is_worth_fetching(&target) => {
-                    if let Err((reason, wait)) = Permit::foresee(&target, Instant::now()) {
-                        self.skip(Skip::new(target, reason, wait));
-                        continue;
-                    }
-                    let asked = Instant::now();
-                    // The other half is for the answer: a slow file must not look like a slow provider.
-                    let until = asked + self.deadline.saturating_duration_since(asked) / 2;
-                    let inlined = Box::pin(self.job.encode_inlined(&target, until)).await;
-                    self.elsewhere += asked.elapsed();
-                    inlined.unwrap_or(Err(Unsendable::Refused(refused)))
-                }
-                encoded => encoded,
-            };
-            let encoded = match encoded {
-                Ok(encoded) => encoded,
-                Err(Unsendable::Bad(bad)) => return Err(ClientError::from(bad).into()),
-                Err(Unsendable::Refused(refused)) => {
-                    self.skip(Skip::new(target, SkipReason::CannotTranslate, None).because(refused));
-                    continue;
+            let retry = self.retrying.iter().position(|again| Arc::ptr_eq(again, &target));
+            let Some(retry) = retry else {
+                match self.prepare(target).await? {
+                    Some(ready) => return Ok(Some(ready)),
+                    None => continue,
                 }
             };
-            let permit = if self.is_by_itself(&target, &encoded) {
-                None
-            } else {
-                let most = self.deadline.saturating_duration_since(Instant::now());
-                match Permit::ask(&target, self.job.is_stream(), most).await {
-                    Ok(permit) => Some(permit),
-                    Err((reason, wait)) => {
-                        self.skip(Skip::new(target, reason, wait));
-                        continue;
-                    }
+            // It pays when it is asked, and not before: another one may answer first.
+            self.retrying.swap_remove(retry);
+            if !target.vitals.retries.take(self.job.route.retries.budget_percent) {
+                continue;
+            }
+            match self.prepare(target.clone()).await? {
+                Some(ready) => {
+                    target.metrics.retried.inc();
+                    return Ok(Some(ready));
                 }
-            };
-            return Ok(Some(self.ready(target, encoded, permit, false)));
+                None => target.vitals.retries.give_back(),
+            }
         }
         Ok(None)
+    }
+
+    /// Encodes for this candidate and waits for its leave; `None` where it is passed over.
+    async fn prepare(&mut self, target: Arc<Candidate>) -> Result<Option<Ready>, Exit> {
+        let encoded = match self.job.encode(&target) {
+            Err(Unsendable::Refused(refused)) if self.job.is_worth_fetching(&target) => {
+                if let Err((reason, wait)) = Permit::foresee(&target, Instant::now()) {
+                    self.skip(Skip::new(target, reason, wait));
+                    return Ok(None);
+                }
+                let asked = Instant::now();
+                // The other half is for the answer: a slow file must not look like a slow provider.
+                let until = asked + self.deadline.saturating_duration_since(asked) / 2;
+                let inlined = Box::pin(self.job.encode_inlined(&target, until)).await;
+                self.elsewhere += asked.elapsed();
+                inlined.unwrap_or(Err(Unsendable::Refused(refused)))
+            }
+            encoded => encoded,
+        };
+        let encoded = match encoded {
+            Ok(encoded) => encoded,
+            Err(Unsendable::Bad(bad)) => return Err(ClientError::from(bad).into()),
+            Err(Unsendable::Refused(refused)) => {
+                self.skip(Skip::new(target, SkipReason::CannotTranslate, None).because(refused));
+                return Ok(None);
+            }
+        };
+        let permit = if self.is_by_itself(&target, &encoded) {
+            None
+        } else {
+            let most = self.deadline.saturating_duration_since(Instant::now());
+            match Permit::ask(&target, self.job.is_stream(), most).await {
+                Ok(permit) => Some(permit),
+                Err((reason, wait)) => {
+                    self.skip(Skip::new(target, reason, wait));
+                    return Ok(None);
+                }
+            }
+        };
+        Ok(Some(self.ready(target, encoded, permit, false)))
     }
 
     /// A candidate that may be asked at once, beside one that is being asked.
     fn next_at_once(&mut self) -> Option<Ready> {
         while !self.is_out_of_time() {
             let target = self.plan.queue.pop_front()?;
+            // Whoever has just failed is no company.
+            if self.retrying.iter().any(|again| Arc::ptr_eq(again, &target)) {
+                self.plan.queue.push_front(target);
+                return None;
+            }
             let permit = self.job.encode(&target).ok().and_then(|encoded| {
                 let permit = Permit::ask_now(&target, self.job.is_stream(), Instant::now()).ok()?;
                 Some((encoded, permit))
@@ -231,11 +262,21 @@ impl Attempts<'_, '_> {
         let is_there_for_filtered =
             |candidate: &Arc<Candidate>| candidate.only_after.contains(&filter) && self.left() > 0;
         let next = Next {
-            is_none: tries == 1 && self.plan.reserve.is_empty(),
+            is_none: tries == 1 && self.plan.reserve.is_empty() && !self.may_return_to_others_than(&target),
             takes_filtered: (tries > 1 && self.job.route.failover_on.contains(&filter))
                 || self.plan.reserve.iter().any(is_there_for_filtered),
         };
         Ready { target, encoded, permit, deadline, next, is_hedge }
+    }
+
+    /// Others that failed may be tried again behind this one.
+    fn may_return_to_others_than(&self, target: &Arc<Candidate>) -> bool {
+        let percent = self.job.route.retries.budget_percent;
+        self.left() > 0
+            && self
+                .again
+                .iter()
+                .any(|(other, _)| !Arc::ptr_eq(other, target) && other.vitals.retries.has_any(percent))
     }
 
     /// A streamed answer has until `firstToken`. One that is not streamed has no first token: it has until `answer`, or
@@ -385,7 +426,7 @@ impl Attempts<'_, '_> {
         let retries = self.job.route.retries;
         let mut again = std::mem::take(&mut self.again);
         again.truncate(self.left());
-        again.retain(|(target, _)| target.vitals.retries.take(retries.budget_percent));
+        again.retain(|(target, _)| target.vitals.retries.has_any(retries.budget_percent));
         let Some(asked) = again.iter().map(|(_, wait)| *wait).min() else { return false };
         let backoff = Duration::from_millis(retries.backoff_ms) * 2_u32.saturating_pow(self.round.min(8));
         // Jitter, or what failed together comes back together.
@@ -394,11 +435,9 @@ impl Attempts<'_, '_> {
             return false;
         }
         self.round += 1;
-        for (target, _) in &again {
-            target.metrics.retried.inc();
-        }
         tokio::time::sleep(pause).await;
-        self.plan.queue.extend(again.into_iter().map(|(target, _)| target));
+        self.retrying = again.into_iter().map(|(target, _)| target).collect();
+        self.plan.queue.extend(self.retrying.iter().cloned());
         true
     }
 }

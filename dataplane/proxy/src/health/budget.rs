@@ -23,6 +23,17 @@ impl Budget {
         *balance = (*balance + f64::from(percent) / 100.0).min(MOST);
     }
 
+    /// Would there be an additional one now? Takes none.
+    pub fn has_any(&self, percent: u32) -> bool {
+        percent > 0 && *self.0.lock().unwrap_or_else(PoisonError::into_inner) >= 1.0
+    }
+
+    /// One that was taken and came to nothing.
+    pub fn give_back(&self) {
+        let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *balance = (*balance + 1.0).min(MOST);
+    }
+
     /// May there be an additional one? Takes it.
     pub fn take(&self, percent: u32) -> bool {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,6 +59,17 @@ mod tests {
         }
         assert!((200..=210).contains(&taken), "{taken} of 1000 at 20 %");
         assert!(!Budget::default().take(0), "0 turns them off");
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_given_back() {
+        let budget = Budget::default();
+        let takes = || std::iter::repeat_with(|| budget.take(20)).take_while(|taken| *taken).count();
+        assert_eq!(takes(), START as usize);
+        assert!(!budget.has_any(20));
+        budget.give_back();
+        assert!(budget.has_any(20) && !budget.has_any(0));
+        assert_eq!(takes(), 1);
     }
 
     #[test]
