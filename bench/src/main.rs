@@ -9,6 +9,7 @@ mod footprint;
 mod found;
 mod framing;
 mod gateway;
+mod intents;
 mod latency;
 mod load;
 mod process;
@@ -66,14 +67,17 @@ enum Role {
     Translation,
     /// What a routing decision costs by itself, with a thousand routes of ten rules loaded.
     Routing,
+    /// What intents cost: learning from examples, and a guess. With data: how often the guess is right.
+    Intents(intents::Flags),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let flags = Flags::parse();
-    match flags.role {
+    match &flags.role {
         Some(Role::FakeUpstream) => return upstream::run().map(|()| ExitCode::SUCCESS),
         Some(Role::Routing) => return routing::run().map(|()| ExitCode::SUCCESS),
         Some(Role::Translation) => return translation::run().map(|()| ExitCode::SUCCESS),
+        Some(Role::Intents(flags)) => return intents::run(flags).map(|()| ExitCode::SUCCESS),
         None => {}
     }
     let report = run(&flags)?;

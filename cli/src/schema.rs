@@ -66,6 +66,11 @@ pub fn field(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }
 
+/// The schema of the member `name`.
+pub fn schema_of<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
+    schema["properties"].get(name).or_else(|| schema.get("additionalProperties"))
+}
+
 /// `parent[index]`.
 pub fn item(parent: &str, index: usize) -> String {
     format!("{parent}[{index}]")
@@ -92,7 +97,8 @@ mod tests {
             assert!(!node.has_errors(), "{path}: {:?}", node.compilation_errors());
             let fields = node.properties.iter().map(|(name, child)| walk(child, &field(path, name)));
             let items = node.items.iter().map(|child| walk(child, path));
-            node.validations.len() + fields.sum::<usize>() + items.sum::<usize>()
+            let named = node.additional_properties.iter().map(|child| walk(child, path));
+            node.validations.len() + fields.sum::<usize>() + items.sum::<usize>() + named.sum::<usize>()
         }
         let rules: usize = KindSchema::all().iter().map(|kind| walk(&kind.cel, &kind.kind)).sum();
         assert!(rules > 5, "the rules are there to compile");

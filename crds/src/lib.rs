@@ -50,6 +50,9 @@ fn fit_api_server(schema: &mut JSONSchemaProps) {
     if let Some(properties) = &mut schema.properties {
         properties.values_mut().for_each(fit_api_server);
     }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        fit_api_server(values);
+    }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
         fit_api_server(items);
     }

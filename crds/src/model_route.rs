@@ -1,5 +1,7 @@
 //! `modelroutes.penstock.dev`: who should serve what.
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,7 @@ use crate::status::ModelRouteStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.intentThreshold) || (has(self.intents) && size(self.intents) > 0)").message("`intentThreshold` belongs to `intents`").field_path(".intentThreshold"))]
 pub struct ModelRouteSpec {
     /// What clients put in `model`: an exact name, a prefix with one trailing `*`, or `*` alone. An exact name beats a prefix, a longer prefix beats a shorter one.
     #[schemars(length(min = 1, max = 64))]
@@ -57,6 +60,17 @@ pub struct ModelRouteSpec {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]), validation = Rule::new("self.all(r, has(r.when) || r.name == self[size(self) - 1].name)").message("a rule without `when` takes every request: only the last one can do without"), validation = Rule::new("self.all(r, !has(r.sticky) || r.strategy == 'Weighted')").message("`sticky` belongs to `strategy: Weighted`"))]
     pub rules: Vec<RouteRule>,
+
+    /// What requests can be about, by name, with examples of each. Conditions of rules ask for the most likely one with `request.intent`. docs/intents.md says how it is found, and how often it is right.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = Rule::new("self.all(name, size(name) <= 63 && name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))").message("the name of an intent has lower-case letters, digits and `-`, such as `reset-password`, and at most 63 characters"))]
+    pub intents: BTreeMap<String, Intent>,
+
+    /// From which score on an intent counts, in percent; below it, `request.intent` is empty. 60 when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub intent_threshold: Option<u32>,
 
     /// When and how another target takes over inside the same request.
     #[serde(default)]
@@ -77,6 +91,15 @@ pub enum ParameterPolicy {
     Strict,
 }
 
+/// Something that requests can be about.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Intent {
+    /// What people say who want it, in their own words and languages: ten or more are good, a few are enough to begin with.
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 512)))]
+    pub examples: Vec<String>,
+}
+
 /// A model name that clients may ask for.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -94,7 +117,7 @@ pub struct RouteRule {
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
-    /// Which requests the rule takes, in CEL, over `request.{model, endpoint, stream, promptTokens, messages, headers, metadata, labels, user, tools, has.{image,pdf,audio,video,tools,jsonSchema,reasoning}}`. Without it: every request. A condition that has no value for a request, such as a division by zero, counts as one that does not hold. docs/rules.md has the language.
+    /// Which requests the rule takes, in CEL, over `request.{model, endpoint, stream, promptTokens, messages, headers, metadata, labels, user, tools, intent, intentScore, has.{image,pdf,audio,video,tools,jsonSchema,reasoning}}`. Without it: every request. A condition that has no value for a request, such as a division by zero, counts as one that does not hold. docs/rules.md has the language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub when: Option<String>,

@@ -307,6 +307,7 @@ mod tests {
             },
             parameter_policy: penstock_config::ParameterPolicy::Disclose,
             hooks: vec![],
+            intents: None,
         };
         let routes = [("a/b".to_owned(), route)].into();
         Snapshot { auth: ClientAuth::Open, pools: BTreeMap::new(), routes }.revision()

@@ -9,6 +9,10 @@ use serde_json::Value;
 pub fn apply(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
+            if let Some(schema) = schema.get("additionalProperties") {
+                fields.retain(|_, value| !value.is_null() || schema["nullable"] == true);
+                return fields.values_mut().for_each(|value| apply(schema, value));
+            }
             let Some(known) = schema["properties"].as_object() else { return };
             for (name, schema) in known {
                 let missing = match fields.get(name) {
@@ -45,12 +49,13 @@ mod tests {
             "keep": {"nullable": true, "default": 3},
             "drop": {"type": "string"},
             "list": {"items": {"properties": {"x": {"default": 0}}}},
+            "named": {"additionalProperties": {"properties": {"x": {"default": 0}}}},
         }});
-        let mut value = json!({"keep": null, "drop": null, "list": [{}, {"x": null}, {"x": 5}]});
+        let mut value = json!({"named": {"mine": {}, "gone": null}, "keep": null, "drop": null, "list": [{}, {"x": null}, {"x": 5}]});
         apply(&schema, &mut value);
         assert_eq!(
             value,
-            json!({"keep": null, "list": [{"x": 0}, {"x": 0}, {"x": 5}], "a": {"b": 1, "c": 2}})
+            json!({"named": {"mine": {"x": 0}}, "keep": null, "list": [{"x": 0}, {"x": 0}, {"x": 5}], "a": {"b": 1, "c": 2}})
         );
     }
 }

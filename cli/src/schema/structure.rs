@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Finding, field, item};
+use super::{Finding, field, item, schema_of};
 use crate::close::closest;
 
 /// What [`check`] found.
@@ -79,8 +79,12 @@ impl Walk {
                 self.block(&field(path, name), "is required");
             }
         }
+        let count = fields.len() as u64;
+        if let Some(most) = schema["maxProperties"].as_u64().filter(|most| count > *most) {
+            self.block(path, format!("may have at most {}, has {count}", counted(most, "entry")));
+        }
         for (name, value) in fields {
-            if let Some(schema) = schema["properties"].get(name) {
+            if let Some(schema) = schema_of(schema, name) {
                 self.node(schema, value, &field(path, name));
             }
         }
@@ -190,7 +194,11 @@ fn article(name: &str) -> &str {
 }
 
 fn counted(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    match what.strip_suffix('y') {
+        _ if n == 1 => format!("1 {what}"),
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {what}s"),
+    }
 }
 
 fn plain(value: &Value) -> String {
@@ -228,6 +236,7 @@ mod tests {
             ),
             (json!({"minItems": 1}), json!([]), "needs at least 1 item"),
             (json!({"maxItems": 1}), json!([1, 2]), "may have at most 1 item, has 2"),
+            (json!({"maxProperties": 1}), json!({"a": 1, "b": 2}), "may have at most 1 entry, has 2"),
             (json!({"minLength": 1}), json!(""), "needs at least 1 character"),
             (json!({"maxLength": 2}), json!("åäö"), "may have at most 2 characters, has 3"),
             (json!({"pattern": "^a+$"}), json!("b"), "\"b\" does not match ^a+$"),
@@ -253,12 +262,14 @@ mod tests {
 
     #[test]
     fn the_crds_use_no_keyword_that_is_not_checked() {
-        const HANDLED: [&str; 20] = [
+        const HANDLED: [&str; 22] = [
             "type",
             "nullable",
             "enum",
             "required",
             "properties",
+            "additionalProperties",
+            "maxProperties",
             "items",
             "minItems",
             "maxItems",
@@ -285,8 +296,10 @@ mod tests {
             for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
                 walk(schema, &field(path, name));
             }
-            if schema.get("items").is_some() {
-                walk(&schema["items"], &format!("{path}[]"));
+            for (key, mark) in [("items", "[]"), ("additionalProperties", ".*")] {
+                if schema.get(key).is_some() {
+                    walk(&schema[key], &format!("{path}{mark}"));
+                }
             }
         }
         for crd in penstock_crds::all() {

@@ -28,6 +28,10 @@ fn walk(schema: &Value, value: &mut Value, path: &str, findings: &mut Vec<Findin
 }
 
 fn walk_object(schema: &Value, fields: &mut Map<String, Value>, path: &str, findings: &mut Vec<Finding>) {
+    if let Some(schema) = schema.get("additionalProperties") {
+        // The names are the author's own.
+        return fields.iter_mut().for_each(|(key, value)| walk(schema, value, &field(path, key), findings));
+    }
     // Where a schema lists no properties there is nothing to compare with: another rule speaks of the type.
     let Some(known) = schema["properties"].as_object() else { return };
     fields.retain(|key, value| match known.get(key) {
@@ -59,6 +63,7 @@ mod tests {
     fn schema() -> Value {
         json!({"properties": {"spec": {"properties": {
             "items": {"items": {"properties": {"maxAttempts": {}}}},
+            "named": {"additionalProperties": {"properties": {"examples": {}}}},
         }}}})
     }
 
@@ -68,15 +73,18 @@ mod tests {
 
     #[test]
     fn names_the_path_and_a_close_name() {
-        let mut object =
-            json!({"kind": "X", "spec": {"items": [{"maxAtempts": 1}, {"maxAttempts": 2}], "zzz": 0}});
+        let mut object = json!({"kind": "X", "spec": {"items": [{"maxAtempts": 1}, {"maxAttempts": 2}], "named": {"mine": {"exmples": 1}}, "zzz": 0}});
         assert_eq!(
             check(&mut object),
             [
                 "spec.items[0].maxAtempts: unknown field; did you mean `maxAttempts`?",
+                "spec.named.mine.exmples: unknown field; did you mean `examples`?",
                 "spec.zzz: unknown field",
             ]
         );
-        assert_eq!(object, json!({"kind": "X", "spec": {"items": [{}, {"maxAttempts": 2}]}}));
+        assert_eq!(
+            object,
+            json!({"kind": "X", "spec": {"items": [{}, {"maxAttempts": 2}], "named": {"mine": {}}}})
+        );
     }
 }

@@ -127,8 +127,14 @@ mod tests {
             hedging: None,
         };
         let models = models.iter().map(|m| (*m).to_owned()).collect();
-        let route =
-            Route { models, rules: vec![], failover, parameter_policy: Default::default(), hooks: vec![] };
+        let route = Route {
+            models,
+            rules: vec![],
+            failover,
+            parameter_policy: Default::default(),
+            hooks: vec![],
+            intents: None,
+        };
         Snapshot {
             auth: ClientAuth::Open,
             pools: BTreeMap::new(),

@@ -148,6 +148,19 @@ pub struct Route {
     /// Services that are asked about a request before the rules are looked at, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
+    /// What requests can be about, for conditions of the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intents: Option<Intents>,
+}
+
+/// What requests can be about. The proxy learns to tell them apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intents {
+    /// By the name of the intent; never empty.
+    pub examples: BTreeMap<String, Vec<String>>,
+    /// From which score on an intent counts, in percent.
+    pub threshold: u32,
 }
 
 /// A service that says where a request goes.

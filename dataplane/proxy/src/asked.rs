@@ -7,6 +7,7 @@ use penstock_llm::embed::{EmbedInput, EmbedRequest};
 use penstock_llm::message::{Media, Part, PartBody, Role};
 use penstock_llm::needs::Needs;
 use penstock_llm::{BadRequest, ClientError, Request, count};
+use penstock_route::intent::Guess;
 use penstock_route::{Feature, Subject, Turn};
 
 use crate::job::{Ask, Job};
@@ -69,11 +70,28 @@ pub struct Asked<'j, 'r> {
     pub job: &'j Job<'r>,
     pub labels: BTreeMap<String, String>,
     body: OnceLock<Body>,
+    /// All texts of the request, copied; most conditions do without.
+    turns: OnceLock<Vec<Turn>>,
+    guess: OnceLock<Option<Guess<'r>>>,
 }
 
 impl<'j, 'r> Asked<'j, 'r> {
     pub fn new(job: &'j Job<'r>) -> Self {
-        Self { job, labels: BTreeMap::new(), body: OnceLock::new() }
+        Self {
+            job,
+            labels: BTreeMap::new(),
+            body: OnceLock::new(),
+            turns: OnceLock::new(),
+            guess: OnceLock::new(),
+        }
+    }
+
+    /// Of the last message of the user: what stands before it was answered already.
+    fn guess(&self) -> Option<Guess<'r>> {
+        *self.guess.get_or_init(|| {
+            let last = self.messages().iter().rfind(|turn| turn.role == "user")?;
+            self.job.route.intents.as_ref()?.learned.guess(&last.text)
+        })
     }
 
     pub fn body(&self) -> &Body {
@@ -121,7 +139,7 @@ impl Subject for Asked<'_, '_> {
     }
 
     fn messages(&self) -> &[Turn] {
-        &self.body().turns
+        self.turns.get_or_init(|| self.job.request().map(turns).unwrap_or_default())
     }
 
     fn tools(&self) -> &[String] {
@@ -131,6 +149,15 @@ impl Subject for Asked<'_, '_> {
     fn has(&self, feature: Feature) -> bool {
         self.body().features.contains(&feature)
     }
+
+    fn intent(&self) -> &str {
+        let threshold = self.job.route.intents.as_ref().map_or(1.0, |intents| intents.threshold);
+        self.guess().filter(|guess| guess.score >= threshold).map_or("", |guess| guess.name)
+    }
+
+    fn intent_score(&self) -> f64 {
+        self.guess().map_or(0.0, |guess| guess.score)
+    }
 }
 
 /// What only the decoded body tells.
@@ -139,7 +166,6 @@ pub struct Body {
     pub user: String,
     pub metadata: BTreeMap<String, String>,
     pub prompt_tokens: i64,
-    turns: Vec<Turn>,
     pub tools: Vec<String>,
     features: Vec<Feature>,
 }
@@ -153,7 +179,6 @@ impl Body {
             user: request.user.clone().unwrap_or_default(),
             metadata: metadata.map(|(key, value)| (key.clone(), text(value))).collect(),
             prompt_tokens: i64::try_from(needs.prompt_tokens).unwrap_or(i64::MAX),
-            turns: turns(request),
             tools: request.tools.iter().map(|tool| tool.name.clone()).collect(),
             features: features(needs),
         }
@@ -245,8 +270,12 @@ mod tests {
 
     use super::*;
 
+    fn decoded(value: &serde_json::Value) -> Request {
+        Format::Chat.dialect().decode_request(value.to_string().as_bytes()).unwrap()
+    }
+
     fn body(value: serde_json::Value) -> Body {
-        let request = Format::Chat.dialect().decode_request(value.to_string().as_bytes()).unwrap();
+        let request = decoded(&value);
         Body::of(&request, &Needs::of(&request))
     }
 
@@ -254,7 +283,7 @@ mod tests {
     fn what_a_body_tells() {
         let call = json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
         let pdf = json!({"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0xLjQK"}});
-        let found = body(json!({
+        let asks = json!({
             "model": "m", "user": "u", "metadata": {"a": "x"},
             "tools": [{"type": "function", "function": {"name": "f"}}],
             "reasoning_effort": "low",
@@ -266,10 +295,12 @@ mod tests {
                 {"role": "tool", "tool_call_id": "c1", "content": "42"},
                 {"role": "user", "content": "and?"},
             ],
-        }));
-        let turns: Vec<_> = found.turns.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
+        });
+        let found = body(asks.clone());
+        let all = turns(&decoded(&asks));
+        let said: Vec<_> = all.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
         assert_eq!(
-            turns,
+            said,
             [
                 ("system", "Be brief."),
                 ("user", "one\ntwo"),

@@ -24,6 +24,7 @@ mod hooks;
 mod inbound;
 mod job;
 pub mod last_good;
+mod lessons;
 mod live;
 mod meter;
 pub mod metrics;

@@ -11,6 +11,7 @@ use crate::credentials::{CredentialBook, Surroundings};
 use crate::fetch::{Fetcher, MediaOrigin};
 use crate::health::{HealthBook, Report};
 use crate::hooks::HookBook;
+use crate::lessons::LessonBook;
 use crate::metrics::Metrics;
 use crate::runtime::{Books, Runtime};
 use crate::trail::Ring;
@@ -78,6 +79,7 @@ impl Proxy {
                 health: HealthBook::default(),
                 credentials: CredentialBook::new(Surroundings::of_process()),
                 hooks: HookBook::default(),
+                lessons: LessonBook::default(),
             }),
             draining: AtomicBool::new(false),
         })
@@ -103,6 +105,7 @@ impl Proxy {
         books.health.forget_unused(&self.metrics);
         books.credentials.forget_unused();
         books.hooks.forget_unused();
+        books.lessons.forget_unused();
         Ok(revision)
     }
 

@@ -140,7 +140,10 @@ async fn follow(
         };
         let Some(line) = line else { return Ok(Ended::ByOperator) };
         silent_at = Instant::now() + SILENCE;
-        if let Some(answer) = receive(proxy, link, &line)? {
+        let (proxy, link) = (proxy.clone(), link.clone());
+        // Learning a route's intents takes as long as seconds, and requests are served on this thread.
+        let answer = tokio::task::spawn_blocking(move || receive(&proxy, &link, &line)).await??;
+        if let Some(answer) = answer {
             frames_out.send(write_frame(&answer).into()).await?;
         }
     }

@@ -23,6 +23,7 @@ use crate::credentials::{AwsScope, CredentialBook, Scheme};
 use crate::health::{HealthBook, KeyRing, Places, Seen, Vitals};
 use crate::hooks::{Hook, HookBook};
 use crate::job::Wire;
+use crate::lessons::{Intents, LessonBook};
 use crate::metrics::{LazyTargetMetrics, Metrics, TargetLabels};
 use crate::proxy::InvalidSnapshot;
 use crate::upstream::{Client, Clients};
@@ -32,6 +33,7 @@ pub struct Books {
     pub health: HealthBook,
     pub credentials: CredentialBook,
     pub hooks: HookBook,
+    pub lessons: LessonBook,
 }
 
 /// The configuration in force. A request loads it once and keeps it.
@@ -58,13 +60,15 @@ pub struct Route {
     pub parameter_policy: ParameterPolicy,
     /// Asked in this order, before the rules are looked at.
     pub hooks: Vec<Arc<Hook>>,
+    /// What conditions call the request's intent.
+    pub intents: Option<Intents>,
 }
 
 /// A rule of a route.
 pub struct Rule {
     pub name: Arc<str>,
     /// Without one, the rule takes every request.
-    pub when: Option<Condition>,
+    pub when: Option<Arc<Condition>>,
     pub strategy: Strategy,
     pub sticky: Option<Sticky>,
     pub targets: Vec<Target>,
@@ -483,7 +487,7 @@ impl Names {
 }
 
 fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Result<Route, InvalidSnapshot> {
-    let config::Route { models: _, rules, failover, parameter_policy, hooks } = route;
+    let config::Route { models: _, rules, failover, parameter_policy, hooks, intents } = route;
     let config::Failover {
         reasons,
         max_attempts,
@@ -495,8 +499,15 @@ fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Re
         retries,
         hedging,
     } = failover;
-    let rules: Result<Vec<_>, _> =
-        rules.iter().map(|rule| build_rule(name, rule, failover, shop).map(Arc::new)).collect();
+    let intents = intents
+        .as_ref()
+        .map(|intents| shop.books.lessons.intents(intents))
+        .transpose()
+        .map_err(|flaw| InvalidSnapshot(format!("routes.{name}.intents.{flaw}")))?;
+    let rules: Result<Vec<_>, _> = rules
+        .iter()
+        .map(|rule| build_rule(name, rule, failover, intents.as_ref(), shop).map(Arc::new))
+        .collect();
     let hooks: Result<Vec<_>, _> = hooks
         .iter()
         .map(|hook| {
@@ -513,6 +524,7 @@ fn build_route(name: &str, route: &config::Route, shop: &mut Workshop<'_>) -> Re
         hedging: *hedging,
         parameter_policy: *parameter_policy,
         hooks: hooks?,
+        intents,
     })
 }
 
@@ -520,12 +532,14 @@ fn build_rule(
     name: &str,
     rule: &config::Rule,
     failover: &config::Failover,
+    intents: Option<&Intents>,
     shop: &mut Workshop<'_>,
 ) -> Result<Rule, InvalidSnapshot> {
     let config::Rule { name: rule_name, when, strategy, sticky, targets, timeouts } = rule;
+    let intents: Vec<&str> = intents.iter().flat_map(|intents| intents.learned.names()).collect();
     let when = when
         .as_deref()
-        .map(Condition::parse)
+        .map(|when| shop.books.lessons.condition(when, &intents))
         .transpose()
         .map_err(|mistake| InvalidSnapshot(format!("routes.{name}.rules.{rule_name}.when: {mistake}")))?;
     let mut built = Vec::with_capacity(targets.len());
@@ -666,7 +680,7 @@ fn build_candidate(
     let facts = facts_of(provider, upstream, facts)
         .map_err(|error| InvalidSnapshot(format!("{}.facts of {model}: {error}", at())))?;
     let scheme = scheme(provider.auth(), region.as_deref());
-    let Books { health, credentials, hooks: _ } = &mut *shop.books;
+    let Books { health, credentials, hooks: _, lessons: _ } = &mut *shop.books;
     Ok(Candidate {
         target: *index,
         identity: identity(pool_name, model),

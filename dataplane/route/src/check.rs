@@ -57,7 +57,7 @@ impl Type {
 }
 
 /// Members of `request`.
-const REQUEST: [&str; 11] = [
+const REQUEST: [&str; 13] = [
     "model",
     "endpoint",
     "stream",
@@ -69,6 +69,8 @@ const REQUEST: [&str; 11] = [
     "user",
     "tools",
     "has",
+    "intent",
+    "intentScore",
 ];
 /// Headers that conditions do not see.
 const CREDENTIALS: [&str; 6] =
@@ -107,6 +109,8 @@ const FUNCTIONS: [&str; 13] = [
 /// What is known while a text is checked.
 pub(crate) struct Scope<'t> {
     text: &'t str,
+    /// Of the route.
+    intents: &'t [&'t str],
     /// Variables of the loops around: the item's name and type, and the type of what is made of them.
     loops: Vec<(String, Type, Type)>,
     depth: usize,
@@ -134,8 +138,8 @@ fn article(of: &Type) -> String {
 }
 
 impl<'t> Scope<'t> {
-    pub fn new(text: &'t str) -> Self {
-        Self { text, loops: Vec::new(), depth: 0, reads_body: false }
+    pub fn new(text: &'t str, intents: &'t [&'t str]) -> Self {
+        Self { text, intents, loops: Vec::new(), depth: 0, reads_body: false }
     }
 
     /// The parser keeps no places of what it could read: the first place where the blamed word stands is shown.
@@ -277,6 +281,13 @@ impl<'t> Scope<'t> {
                     "user" => (Node::User, Type::Text),
                     "tools" => (Node::Tools, Type::List(Box::new(Type::Text))),
                     "has" => (Node::Bool(false), Type::Has),
+                    "intent" | "intentScore" if self.intents.is_empty() => {
+                        let message =
+                            format!("the route has no intents, so no `{field}`; give it spec.intents");
+                        return Err(self.mistake(field, message));
+                    }
+                    "intent" => (Node::Intent, Type::Text),
+                    "intentScore" => (Node::IntentScore, Type::Double),
                     _ => return Err(self.unknown("request", field, REQUEST)),
                 };
                 self.reads_body = true;
@@ -391,6 +402,9 @@ impl<'t> Scope<'t> {
                 Ok((Node::IsIn(Box::new(item), table), Type::Bool))
             }
             Type::List(inner) if inner.join(&of_item).is_some() && is_plain(&of_item) => {
+                if let Node::List(names) = &of {
+                    names.iter().try_for_each(|name| self.names_intent(&item, name))?;
+                }
                 Ok((Node::In(Box::new(item), Box::new(of)), Type::Bool))
             }
             other => {
@@ -417,6 +431,8 @@ impl<'t> Scope<'t> {
         let Some(joined) = of.join(&other) else { return Err(differ(self)) };
         let sides = (Box::new(left), Box::new(right));
         if let Some(comparison) = comparison(name) {
+            self.names_intent(&sides.0, &sides.1)?;
+            self.names_intent(&sides.1, &sides.0)?;
             let ordered = matches!(of, Type::Int | Type::Double | Type::Text);
             let equality = matches!(comparison, Comparison::Equal | Comparison::Unequal);
             return match ordered || (equality && of == Type::Bool) {
@@ -433,6 +449,19 @@ impl<'t> Scope<'t> {
             _ => false,
         };
         if fits { Ok((Node::Math(math, sides.0, sides.1), joined)) } else { Err(differ(self)) }
+    }
+
+    /// What the request's intent is compared with must be one; the empty text stands for none of them.
+    fn names_intent(&self, intent: &Node, name: &Node) -> Result<(), Mistake> {
+        let (Node::Intent, Node::Str(name)) = (intent, name) else { return Ok(()) };
+        if name.is_empty() || self.intents.contains(&name.as_ref()) {
+            return Ok(());
+        }
+        let hint = match close(name, self.intents.iter().copied()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("there are {}", self.intents.join(", ")),
+        };
+        Err(self.mistake(name, format!("the route has no intent `{name}`; {hint}")))
     }
 
     fn function(&mut self, name: &str, is_method: bool, given: &[&IdedExpr]) -> Checked {
@@ -603,7 +632,7 @@ fn example(function: &str) -> &'static str {
     }
 }
 
-fn close<const N: usize>(name: &str, known: [&'static str; N]) -> Option<&'static str> {
+fn close<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let scored = known.into_iter().map(|known| (strsim::normalized_damerau_levenshtein(name, known), known));
     scored.filter(|(score, _)| *score > 0.6).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }

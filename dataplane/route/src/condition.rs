@@ -42,9 +42,19 @@ impl fmt::Display for Mistake {
 }
 
 impl Condition {
+    /// A condition of a route without intents.
+    ///
     /// # Errors
     /// The first mistake.
     pub fn parse(text: &str) -> Result<Self, Mistake> {
+        Self::of_route(text, &[])
+    }
+
+    /// A condition of a route with these intents.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn of_route(text: &str, intents: &[&str]) -> Result<Self, Mistake> {
         if text.len() > LONGEST {
             return Err(Mistake { at: None, message: format!("a condition has at most {LONGEST} bytes") });
         }
@@ -56,12 +66,12 @@ impl Condition {
             let reading = std::thread::Builder::new()
                 .name("condition".to_owned())
                 .stack_size(STACK)
-                .spawn_scoped(scope, || Self::read(text));
+                .spawn_scoped(scope, || Self::read(text, intents));
             reading.map_err(|_| unread())?.join().map_err(|_| unread())?
         })
     }
 
-    fn read(text: &str) -> Result<Self, Mistake> {
+    fn read(text: &str, intents: &[&str]) -> Result<Self, Mistake> {
         let ast = Parser::new().max_recursion_depth(96).parse(text).map_err(|errors| {
             let first = errors.errors.into_iter().next();
             let at = first.as_ref().and_then(|error| {
@@ -71,7 +81,7 @@ impl Condition {
             let message = first.map_or_else(|| "this is not CEL".to_owned(), |error| plainer(&error.msg));
             Mistake { at, message }
         })?;
-        let mut scope = Scope::new(text);
+        let mut scope = Scope::new(text, intents);
         let root = check::condition(&ast, &mut scope)?;
         Ok(Self { root, reads_body: scope.reads_body })
     }

@@ -24,6 +24,8 @@ pub(crate) enum Node {
     Messages,
     Tools,
     Has(Feature),
+    Intent,
+    IntentScore,
     /// An entry of headers, metadata or labels; empty where there is none.
     Entry(Table, Box<Node>),
     IsIn(Box<Node>, Table),
@@ -149,6 +151,8 @@ impl<'s> Run<'s> {
                 Val::List(subject.tools().iter().map(|name| Val::Str(name.as_str().into())).collect())
             }
             Node::Has(feature) => Val::Bool(subject.has(*feature)),
+            Node::Intent => Val::Str(subject.intent().into()),
+            Node::IntentScore => Val::Double(subject.intent_score()),
             Node::Entry(table, key) => {
                 let key = self.text(key)?;
                 Val::Str(self.entry(*table, &key).unwrap_or_default().into())

@@ -12,9 +12,11 @@
 mod check;
 pub mod condition;
 mod eval;
+pub mod intent;
 mod scan;
 pub mod subject;
 
 pub use check::{is_credential, is_label};
 pub use condition::{Condition, Mistake};
+pub use intent::Intents;
 pub use subject::{Feature, Subject, Turn};

@@ -21,6 +21,10 @@ pub trait Subject {
     /// Names of the tools that are offered.
     fn tools(&self) -> &[String];
     fn has(&self, feature: Feature) -> bool;
+    /// The most likely of the route's intents; empty where none is likely enough, and for a route without intents.
+    fn intent(&self) -> &str;
+    /// How likely the most likely intent is, from 0 to 1, likely enough or not.
+    fn intent_score(&self) -> f64;
 }
 
 /// A message.

@@ -44,6 +44,12 @@ impl Subject for Asked {
     fn has(&self, feature: Feature) -> bool {
         feature == Feature::Pdf
     }
+    fn intent(&self) -> &str {
+        "refund"
+    }
+    fn intent_score(&self) -> f64 {
+        0.75
+    }
 }
 
 fn asked() -> Asked {
@@ -294,6 +300,53 @@ fn texts_cost_steps_too() {
 }
 
 #[test]
+fn intents_are_those_of_the_route() {
+    let intents = ["billing", "faq", "refund"];
+    let asked = asked();
+    for (text, want) in [
+        ("request.intent == 'refund' && request.intentScore >= 0.75", true),
+        ("'faq' != request.intent && request.intent in ['refund', 'billing']", true),
+        ("request.intent == '' || request.intentScore > 0.9", false),
+        ("request.intent.startsWith('re')", true),
+    ] {
+        let condition =
+            Condition::of_route(text, &intents).unwrap_or_else(|mistake| panic!("{text}: {mistake}"));
+        assert_eq!(condition.holds(&asked), Ok(want), "{text}");
+        assert!(condition.reads_body());
+    }
+    for (text, want) in [
+        (
+            "request.intent == \"fqa\"",
+            "line 1, column 20: the route has no intent `fqa`; did you mean `faq`?",
+        ),
+        (
+            "'Billing' != request.intent",
+            "line 1, column 2: the route has no intent `Billing`; did you mean `billing`?",
+        ),
+        (
+            "request.stream &&\n  request.intent in ['faq', 'weather']",
+            "line 2, column 30: the route has no intent `weather`; there are billing, faq, refund",
+        ),
+        (
+            "request.intentscore > 0.5",
+            "line 1, column 9: request has no `intentscore`; did you mean `intentScore`?",
+        ),
+        ("request.intentScore > 1", "`>` between a double and an int; write 1.0 for a double"),
+    ] {
+        let mistake = Condition::of_route(text, &intents).map(|_| text).unwrap_err().to_string();
+        assert!(mistake.contains(want), "{text}: {mistake}");
+    }
+    for text in ["request.intent == 'faq'", "request.intentScore > 0.5"] {
+        let mistake = Condition::parse(text).map(|_| text).unwrap_err().to_string();
+        assert!(
+            mistake.starts_with("line 1, column 9: the route has no intents, so no `intent"),
+            "{mistake}"
+        );
+        assert!(mistake.ends_with("give it spec.intents"), "{mistake}");
+    }
+}
+
+#[test]
 fn what_needs_no_body_says_so() {
     for (text, reads) in [
         ("request.headers['x-tier'] == 'gold' && request.stream", false),
@@ -320,6 +373,8 @@ mod any_text {
             "messages",
             "tools",
             "promptTokens",
+            "intent",
+            "intentScore",
             "[",
             "]",
             "(",
@@ -372,7 +427,7 @@ mod any_text {
         /// Whatever stands there: a mistake, or a condition that can be evaluated.
         #[test]
         fn parses_or_not(tokens in prop::collection::vec(token(), 0..40)) {
-            if let Ok(condition) = Condition::parse(&tokens.concat()) {
+            if let Ok(condition) = Condition::of_route(&tokens.concat(), &["x"]) {
                 let _ = condition.holds(&asked());
             }
         }

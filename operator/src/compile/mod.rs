@@ -24,6 +24,7 @@ mod equivalents;
 mod facts;
 mod failover;
 mod hook;
+mod intents;
 mod keys;
 mod pool;
 mod route;

@@ -13,7 +13,7 @@ use super::hook::{self, Hooks};
 use super::targets::{self, Pools, Site};
 use super::world::namespace_of;
 use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
-use super::{equivalents, failover};
+use super::{equivalents, failover, intents};
 
 /// What became of one route.
 pub(super) struct RouteOutcome {
@@ -71,8 +71,12 @@ struct Draft<'a> {
 
 fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'a> {
     let key = ObjectKey { kind: Kind::ModelRoute, namespace: namespace_of(route), name: route.name_any() };
-    let ModelRouteSpec { models, hooks, rules, failover, parameter_policy } = &route.spec;
+    let ModelRouteSpec { models, hooks, rules, intents, intent_threshold, failover, parameter_policy } =
+        &route.spec;
     let mut invalid = failover::check(failover);
+    let (intents, flaws) = intents::compile(intents, *intent_threshold);
+    invalid.extend(flaws);
+    let intent_names: Vec<&str> = intents::names(intents.as_ref());
     let mut unresolved = Vec::new();
     let mut warnings = Vec::new();
     let hooks = Hooks {
@@ -88,7 +92,7 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
         .enumerate()
         .map(|(i, rule)| {
             let path = format!("spec.rules[{i}]");
-            invalid.extend(check_rule(&path, rule));
+            invalid.extend(check_rule(&path, rule, &intent_names));
             let compiled = compile_rule(&path, rule, &key, models, world, pools, &mut unresolved);
             let site = Site { namespace: &key.namespace, path: &path, names: models, world, pools };
             warnings.extend(equivalents::warnings(&path, &compiled, &site));
@@ -105,15 +109,16 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
             crds::ParameterPolicy::Strict => config::ParameterPolicy::Strict,
         },
         hooks,
+        intents: intents.clone(),
     });
     let last = if invalid.is_empty() { None } else { last_good(&key, world, pools) };
     Draft { key, route, invalid, unresolved, warnings, fresh, last }
 }
 
-fn check_rule(path: &str, rule: &crds::RouteRule) -> Vec<Problem> {
+fn check_rule(path: &str, rule: &crds::RouteRule, intents: &[&str]) -> Vec<Problem> {
     let crds::RouteRule { name: _, when, strategy: _, sticky: _, targets, timeouts } = rule;
     let mut invalid = failover::check_rule(&format!("{path}.timeouts"), timeouts.as_ref());
-    if let Some(Err(mistake)) = when.as_deref().map(Condition::parse) {
+    if let Some(Err(mistake)) = when.as_deref().map(|when| Condition::of_route(when, intents)) {
         invalid.push(Problem::new(reason::INVALID, format!("{path}.when"), mistake));
     }
     for (j, target) in targets.iter().enumerate() {

@@ -460,6 +460,40 @@ fn conditions_are_checked_and_go_along() {
     assert_eq!(rules(&bad), rules(&good));
 }
 
+#[test]
+fn intents_are_checked_and_go_along() {
+    let intents =
+        "intents: {faq: {examples: [\"Where are you?\"]}, billing: {examples: [My invoice, \"...\"]}}";
+    let text = |intents: &str| {
+        let text = RULES.replace("  rules:", &format!("  {intents}\n  rules:"));
+        text.replace("request.has.pdf", "request.intent == 'faq'")
+    };
+    let bad = compile(&world(&text(intents)));
+    let problems = &bad.verdicts[&route_key("ai/r")].problems;
+    let said: Vec<_> = problems.iter().map(|problem| (problem.reason, problem.path.as_str())).collect();
+    assert_eq!(said, [(reason::INVALID, "spec.intents.billing.examples[1]")]);
+    assert!(problems[0].message.contains("there is no word in it"), "{}", problems[0].message);
+    assert!(!bad.snapshot.routes.contains_key("ai/r"));
+
+    let good = compile(&world(&text(&intents.replace(", \"...\"", ""))));
+    let of = |compiled: &Compiled| compiled.snapshot.routes["ai/r"].intents.clone().unwrap();
+    assert_eq!(of(&good).threshold, 60);
+    assert_eq!(of(&good).examples["billing"], ["My invoice"]);
+    let lower =
+        compile(&world(&text(&format!("intentThreshold: 25\n  {}", intents.replace("...", "refund")))));
+    assert_eq!(of(&lower).threshold, 25);
+
+    // An intent that is gone leaves its conditions without it, and what was good goes on.
+    let gone = then(&good, &text(&intents.replace("faq", "faqs").replace(", \"...\"", "")), |_| {});
+    let accepted = gone.verdicts[&route_key("ai/r")].accepted.as_ref().unwrap_err();
+    let want = "spec.rules[0].when: line 1, column 20: the route has no intent `faq`; did you mean `faqs`?";
+    assert!(accepted.message.contains(want), "{}", accepted.message);
+    assert_eq!(of(&gone), of(&good));
+    // Routes without intents say nothing of them: proxies of before read them as they are.
+    let json = serde_json::to_string(&compile(&world(RULES)).snapshot).unwrap();
+    assert!(!json.contains("intents"), "{json}");
+}
+
 /// What a rule takes is not for the next one, which may be a model that must not see it.
 #[test]
 fn a_rule_without_a_usable_target_stays() {

@@ -480,6 +480,7 @@ mod tests {
             },
             parameter_policy: config::ParameterPolicy::Disclose,
             hooks: vec![],
+            intents: None,
         };
         Served::of(&config::Snapshot {
             auth: config::ClientAuth::Open,

@@ -14,6 +14,7 @@ mod gateway;
 mod hedging;
 mod hooks;
 mod input;
+mod intents;
 mod keys;
 mod media;
 mod metering;
