@@ -16,6 +16,7 @@ pub mod node;
 pub mod process;
 pub mod python;
 pub mod replay;
+pub mod webhook;
 
 mod workspace;
 

@@ -5,7 +5,8 @@ mod plane;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use penstock_e2e::replay::{Replay, Script};
+use penstock_e2e::replay::{Behaviour, Replay, Script};
+use penstock_e2e::webhook::is_signed_with;
 use penstock_e2e::{answers, python, wait_for, wait_until};
 use plane::{AI, CATALOGUE, PATIENCE, Plane, SYSTEM, Traffic, condition};
 use serde_json::{Value, json};
@@ -179,6 +180,43 @@ fn keys_rotate_under_traffic() {
     REVOKED.lock().expect("the list").push("Bearer sk-old".into());
     traffic.pass(50);
     traffic.stop_without_failures("key rotation");
+}
+
+/// The Secret of a hook is one that a resource names: it is watched, missed, and rotated.
+#[test]
+fn the_signing_secret_of_a_hook_is_watched() {
+    const OLD: &str = "whsec_cGVuc3RvY2stc2lnbmluZy1rZXktMDEyMzQ1Njc4OQ==";
+    const NEW: &str = "whsec_YW5vdGhlciBzaWduaW5nIGtleSBvZiB0ZXN0cw==";
+    let Some(plane) = Plane::start("signing_secret", 1) else { return };
+    let upstream = Replay::start(answers::openai("ok"));
+    let hook = Replay::start(Behaviour::json(json!({"rule": "default"})));
+    plane.secret("key", "sk-1");
+    plane.cluster.apply(&pool("p", json!([openai("o", &upstream, "key")])));
+    let mut with_hook: Value =
+        serde_json::from_str(&route("r", "m", json!([{"pool": "p", "model": "gpt-4o"}]))).expect("a route");
+    with_hook["spec"]["hooks"] = json!([{
+        "name": "router", "endpoint": hook.url(), "timeout": "10s", "failurePolicy": "Fail",
+        "signingSecretRef": {"name": "router", "key": "api-key"},
+    }]);
+    plane.cluster.apply(&with_hook.to_string());
+    let refs = plane.wait_condition("modelroutes.penstock.dev/r", "ResolvedRefs", "False");
+    assert_eq!(refs["reason"], "SecretNotFound", "{refs}");
+    assert!(
+        refs["message"].as_str().is_some_and(|m| m.contains("spec.hooks[0].signingSecretRef.name")),
+        "{refs}"
+    );
+
+    plane.secret("router", OLD);
+    plane.wait_programmed("modelroutes.penstock.dev/r");
+    plane.proxies[0].wait_serving("m");
+    assert!(is_signed_with(hook.requests().last().expect("a request"), OLD));
+
+    plane.secret("router", NEW);
+    wait_until(PATIENCE, "the new key signs", || {
+        assert_eq!(plane.proxies[0].ask("m", false).expect("an answer").status, 200);
+        is_signed_with(hook.requests().last().expect("a request"), NEW)
+    });
+    plane.wait_programmed("modelroutes.penstock.dev/r");
 }
 
 /// One bad object has its own condition and stops nobody.

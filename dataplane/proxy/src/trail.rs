@@ -302,11 +302,11 @@ fn decided_hook(record: &HookRecord) -> DecidedHook {
     let HookRecord { hook, verdict, duration, cached, shadow, error } = record;
     DecidedHook {
         name: hook.clone(),
-        verdict: verdict.as_deref().map(cut),
+        verdict: verdict.clone(),
         milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         cached: *cached,
         shadow: *shadow,
-        error: error.as_deref().map(cut),
+        error: error.clone(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! now broken keeps what it contributed there:
 //! - a pool that is Invalid or unreadable keeps its whole last pool;
 //! - a provider whose Secret is gone, unreadable or emptied keeps the last value of that key;
+//! - a hook whose signing Secret is gone, unreadable or emptied keeps the last value of its key;
 //! - a route that is Invalid or unreadable keeps its last route, without the targets whose pool or provider is no
 //!   longer in the snapshot;
 //! - a target whose references are broken keeps what it was resolved to last, likewise; the rest of its route is fresh.

@@ -3,13 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use penstock_e2e::client::{Answer, Call};
 use penstock_e2e::replay::SeenRequest;
+use penstock_e2e::webhook::is_signed_with;
 use penstock_e2e::{Behaviour, Proc, Replay, Script, cargo_bins, python, wait_until, workspace_root};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::gateway::{Gateway, SOON, World};
 use crate::wire::{Chat, Told, WIRES, Wire};
@@ -429,24 +427,6 @@ fn what_the_document_lets_pass_and_what_not() {
     }
 }
 
-/// HMAC-SHA256 as RFC 2104 has it, for a key that is no longer than a block.
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let pad = |byte: u8| {
-        let mut block = [byte; 64];
-        block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
-        block
-    };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
-}
-
-fn is_signed_with(seen: &SeenRequest, secret: &str) -> bool {
-    let key = STANDARD.decode(secret.trim_start_matches("whsec_")).expect("base64");
-    let (id, at) = (seen.header("webhook-id"), seen.header("webhook-timestamp"));
-    let message = [id.as_bytes(), b".", at.as_bytes(), b".", &seen.body].concat();
-    seen.header("webhook-signature") == format!("v1,{}", STANDARD.encode(hmac(&key, &message)))
-}
-
 #[test]
 fn requests_are_signed_and_a_rotated_key_counts_at_once() {
     let hook = Replay::start(says(json!({"rule": "second"})));
@@ -619,7 +599,7 @@ fn explain_tells_what_hooks_said() {
     routed.hook.set(Behaviour::status(500, "no"));
     assert_eq!(target(&ask(&routed.gateway)), "a");
     let text = explain(&["--proxy", &admin]);
-    assert!(text.contains("router  the answer's status is 500") && text.contains("first   holds"), "{text}");
+    assert!(text.contains("router  the answer's status is 500") && text.contains("first  holds"), "{text}");
 
     routed.hook.set(says(json!({"refuse": {"message": "Not today."}})));
     ask(&routed.gateway);

@@ -28,7 +28,7 @@ use self::wire::{HookVerdict, Refusal, TargetName};
 use crate::asked::Asked;
 use crate::job::Job;
 use crate::runtime::{Candidate, Rule, Target};
-use crate::trail::Trail;
+use crate::trail::{Trail, cut};
 
 /// What the hooks of a route said of a request. What they say of labels is in [`Asked::labels`], and what each of them
 /// did in [`Trail::hooks`].
@@ -44,7 +44,7 @@ pub struct Consulted {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HookRecord {
     pub hook: String,
-    /// What it said, in words; `None` where it said nothing that can be used, and of a shadow, which nobody waits for.
+    /// What it said, in words, cut where it is long; `None` where it said nothing that can be used, and of a shadow, which nobody waits for.
     pub verdict: Option<String>,
     /// How long the request waited.
     pub duration: Duration,
@@ -139,11 +139,11 @@ impl HookRecord {
         let Outcome { verdict, duration, cached } = outcome;
         Self {
             hook: hook.name.clone(),
-            verdict: verdict.as_ref().ok().map(ToString::to_string),
+            verdict: verdict.as_ref().ok().map(|verdict| cut(&verdict.to_string())),
             duration: *duration,
             cached: *cached,
             shadow: false,
-            error: verdict.as_ref().err().map(ToString::to_string),
+            error: verdict.as_ref().err().map(|trouble| cut(&trouble.to_string())),
         }
     }
 
