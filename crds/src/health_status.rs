@@ -40,9 +40,9 @@ pub struct TargetStatus {
     pub pool: String,
     /// Name of the provider in the pool.
     pub provider: String,
-    /// Model, as the pool names it.
+    /// Model, as the pool names it; `*` for the models of a target without one that no provider lists.
     pub model: String,
-    /// Healthy: nothing is known to be wrong; what nobody asked for yet is Healthy too. Degraded: some proxies cannot use it. Unavailable: none can, until one has an answer from it. Unknown: no proxy reports.
+    /// Healthy: nothing is known to be wrong; what nobody asked for yet is Healthy too. Degraded: some proxies cannot use it. Unavailable: no proxy can use it. Unknown: no proxy reports.
     pub health: Health,
     /// Proxies that can use it, of those that report: `2/3`. Absent where it is Healthy: all can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub struct PoolHealth {
 pub struct ProviderStatus {
     /// Name of the provider.
     pub name: String,
-    /// Healthy: nothing is known to be wrong. Degraded: some proxies, models or keys of it cannot be used. Unavailable: none can, until one has an answer from it. Unknown: no proxy reports, or no route uses it.
+    /// Healthy: nothing is known to be wrong. Degraded: some proxies, models or keys of it cannot be used. Unavailable: no proxy can use it. Unknown: no proxy reports, or no route uses it.
     pub health: Health,
     /// What it says to its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! The Penstock operator: watch -> resolve -> compile (pure) -> publish -> status.
 //!
 //! Read [`engine`] first: it is the main process. Then [`compile`], the pure part that decides everything, [`hub`],
-//! which knows how far each proxy has followed, and [`status`].
+//! which knows how far each proxy has followed and what it says of its targets, and [`status`].
 //!
 //! Owns: watches, the CA, the push listener, conditions and Events.
 //! Refuses to know: what a request looks like, how a proxy serves it.
@@ -15,7 +15,7 @@
 //! | `penstock.dev` | `modelroutes`, `providerpools` | get, list, watch | the watches |
 //! | `penstock.dev` | `modelroutes/status`, `providerpools/status` | patch | conditions |
 //! | (core) | `secrets` | get, list, watch | one watch by name for each Secret that a pool names, and for `--client-keys-secret` in its namespace; `resourceNames` may narrow it |
-//! | `events.k8s.io` | `events` | create | Events on changed conditions |
+//! | `events.k8s.io` | `events` | create | Events on changed conditions, and on providers that fail or recover |
 //!
 //! For the cluster:
 //!

@@ -28,9 +28,12 @@ pub enum ObjectHealth {
 pub struct FleetHealth<'a> {
     /// How many proxies report.
     proxies: usize,
-    open: HashMap<(&'a str, &'a str, &'a str), Vec<(usize, &'a Open)>>,
-    ailing: HashMap<(&'a str, &'a str), Vec<(usize, &'a Ailing)>>,
+    open: HashMap<(&'a str, &'a str, &'a str), Said<'a, Open>>,
+    ailing: HashMap<(&'a str, &'a str), Said<'a, Ailing>>,
 }
+
+/// Proxies, and what each says.
+type Said<'a, T> = Vec<(usize, &'a T)>;
 
 impl<'a> FleetHealth<'a> {
     pub fn of(reports: &'a [Arc<Report>]) -> Self {

@@ -1,6 +1,7 @@
 //! Events of a pool when one of its providers can no longer be used, or can again. Pure, and few.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use penstock_crds::status::{Credentials, Health, ProviderStatus, reason};
@@ -43,8 +44,8 @@ impl Told {
             let was = before.iter().find(|was| was.name == provider.name);
             let Some(event) = event(was, provider) else { continue };
             let told = (key.clone(), provider.name.clone(), event.reason);
-            if !self.0.contains_key(&told) {
-                self.0.insert(told, now);
+            if let Entry::Vacant(untold) = self.0.entry(told) {
+                untold.insert(now);
                 events.push(event);
             }
         }
