@@ -208,27 +208,24 @@ impl Attempts<'_, '_> {
 
     /// A candidate that may be asked at once, beside one that is being asked.
     fn next_at_once(&mut self) -> Option<Ready> {
-        while !self.is_out_of_time() {
-            let target = self.plan.queue.pop_front()?;
-            // Whoever has just failed is no company.
-            if self.retrying.iter().any(|again| Arc::ptr_eq(again, &target)) {
+        if self.is_out_of_time() {
+            return None;
+        }
+        let target = self.plan.queue.pop_front()?;
+        // Whoever has just failed is no company; who needs a wait may do later.
+        let is_fresh = !self.retrying.iter().any(|again| Arc::ptr_eq(again, &target));
+        let encoded = is_fresh.then(|| self.job.encode(&target).ok()).flatten();
+        let leave = encoded.and_then(|encoded| {
+            let permit = Permit::ask_now(&target, self.job.is_stream(), Instant::now()).ok()?;
+            Some((encoded, permit))
+        });
+        match leave {
+            Some((encoded, permit)) => Some(self.ready(target, encoded, Some(permit), true)),
+            None => {
                 self.plan.queue.push_front(target);
-                return None;
-            }
-            let permit = self.job.encode(&target).ok().and_then(|encoded| {
-                let permit = Permit::ask_now(&target, self.job.is_stream(), Instant::now()).ok()?;
-                Some((encoded, permit))
-            });
-            match permit {
-                Some((encoded, permit)) => return Some(self.ready(target, encoded, Some(permit), true)),
-                // It may do when it can be waited for.
-                None => {
-                    self.plan.queue.push_front(target);
-                    return None;
-                }
+                None
             }
         }
-        None
     }
 
     fn is_by_itself(&self, target: &Candidate, encoded: &Encoded) -> bool {
@@ -294,23 +291,23 @@ impl Attempts<'_, '_> {
     }
 
     async fn run(&mut self, ready: Ready) -> Option<Found> {
-        let delay = self.hedge_delay(&ready);
+        let hedge = self.hedge(&ready);
         let job = self.job;
         let first = ready.target.clone();
         let mut asking = Box::pin(ask(job, ready));
-        let Some(delay) = delay else {
+        let Some((delay, percent)) = hedge else {
             let ended = asking.await;
             return self.settle(ended);
         };
         if let Ok(ended) = tokio::time::timeout(delay, &mut asking).await {
             return self.settle(ended);
         }
-        let Some(hedging) = job.route.hedging else { return None };
-        if !first.vitals.hedges.take(hedging.budget_percent) {
+        if !first.vitals.hedges.take(percent) {
             let ended = asking.await;
             return self.settle(ended);
         }
         let Some(second) = self.next_at_once() else {
+            first.vitals.hedges.give_back();
             let ended = asking.await;
             return self.settle(ended);
         };
@@ -338,8 +335,8 @@ impl Attempts<'_, '_> {
         self.settle(ended)
     }
 
-    /// How long the first attempt is alone; `None` where nobody joins it.
-    fn hedge_delay(&self, ready: &Ready) -> Option<Duration> {
+    /// How long the first attempt is alone, and the share of requests that may be joined; `None` where nobody joins it.
+    fn hedge(&self, ready: &Ready) -> Option<(Duration, u32)> {
         let hedging = self.job.route.hedging?;
         let is_possible = matches!(self.job.ask, Ask::Generate(_))
             && ready.permit.is_some()
@@ -350,7 +347,8 @@ impl Attempts<'_, '_> {
         }
         let vitals = &ready.target.vitals;
         vitals.hedges.pay_in(hedging.budget_percent);
-        Some(vitals.load.usual().unwrap_or_default().max(Duration::from_millis(hedging.min_delay_ms)))
+        let usual = vitals.load.usual().unwrap_or_default();
+        Some((usual.max(Duration::from_millis(hedging.min_delay_ms)), hedging.budget_percent))
     }
 
     /// Notes how an attempt ended, and decides what comes next.
