@@ -220,9 +220,9 @@ impl Ground {
     fn drill(&mut self, faulty: &Faulty<'_>) -> Vec<String> {
         let Faulty { drill, pool, kind, healthy, rests, failover, times, due, said } = faulty;
         let mut providers = Vec::new();
-        for at in 0..3 {
+        for (at, place) in PLACES.iter().enumerate() {
             for (n, asks) in ASKS.chunks(if *rests { 1 } else { ASKS.len() }).enumerate() {
-                let route = format!("{pool}-{kind}-{}-{n}", PLACES[at]);
+                let route = format!("{pool}-{kind}-{place}-{n}");
                 let name = if *rests { format!("{kind}-{at}{n}") } else { (*kind).to_owned() };
                 let places: [(String, String); 3] = std::array::from_fn(|place| match place.cmp(&at) {
                     Ordering::Less => {
@@ -387,6 +387,32 @@ fn each_fault_at_each_place() {
     compare_page("Providers behind a network", &titles, &table_of(titles.len(), &cases, &heard));
 }
 
+/// Whoever has to mend it is told which of the many ways to have no connection it was.
+#[test]
+fn a_connection_that_fails_says_how() {
+    let unreachable = Unreachable::start();
+    let rows = [
+        ("refused", Trouble::Refused, "refused"),
+        ("no-host", Trouble::NoHost, "lookup"),
+        ("plain-text", Trouble::PlainText, "corrupt message"),
+        ("unsigned", Trouble::Unsigned, "certificate"),
+    ];
+    let mut world = World::new();
+    for (name, trouble, _) in &rows {
+        world.pool(name, Chat, &unreachable.url(trouble).expect("a URL"));
+        world.route(name, &[name], json!({"retries": {"budgetPercent": 0}, "timeouts": {"connect": "20s"}}));
+    }
+    let gateway = Gateway::start(&world);
+    for ((name, _, says), (wire, stream)) in rows.iter().flat_map(|row| ASKS.map(|ask| (row, ask))) {
+        let answer = gateway.ask(wire, name, stream).send().expect("an answer");
+        let body = answer.json();
+        assert_eq!(answer.status, 502, "{body}");
+        assert!(is_error_body(wire, &body), "{body}");
+        assert!(body["error"]["message"].as_str().is_some_and(|text| text.contains(says)), "{name}: {body}");
+    }
+    assert_eq!(unreachable.requests(), 0);
+}
+
 /// Serves them, and gives what can be asked.
 fn start(ground: Ground) -> (Gateway, Vec<Case>) {
     let Ground { world, mut cases, routes } = ground;
@@ -494,8 +520,8 @@ fn table_of(drills: usize, cases: &[Case], heard: &[Heard]) -> Vec<Row> {
     rows
 }
 
-fn cell_of(heard: &Vec<Heard>) -> String {
-    match &heard[..] {
+fn cell_of(heard: &[Heard]) -> String {
+    match heard {
         [] => Heard::Impossible.cell(),
         several => several.iter().map(Heard::cell).collect::<Vec<_>>().join(" or "),
     }
@@ -520,7 +546,7 @@ fn section(title: &str, drills: &[&str], rows: &[Row]) -> String {
         "## {title}\n\n| fault | at first, streamed | at first, whole | at middle, streamed | at middle, whole | at last, streamed | at last, whole |\n|---|---|---|---|---|---|---|\n"
     );
     for (drill, row) in drills.iter().zip(rows) {
-        let _ = writeln!(text, "| {drill} | {} |", row.each_ref().map(cell_of).join(" | "));
+        let _ = writeln!(text, "| {drill} | {} |", row.each_ref().map(|heard| cell_of(heard)).join(" | "));
     }
     text
 }

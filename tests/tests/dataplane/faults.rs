@@ -248,8 +248,10 @@ pub fn too_long(wire: Wire) -> Behaviour {
 pub const SAID: &str = "one two three ";
 pub const TEXT: &str = "one two three four five six";
 
+type Stream = fn(Wire) -> Behaviour;
+
 /// Behind the third word of a stream.
-pub const BEHIND: &[(&str, fn(Wire) -> Behaviour)] = &[
+pub const BEHIND: &[(&str, Stream)] = &[
     ("cut", |wire| Behaviour::sse(wire.events(TEXT)).end(End::CutAfter(wire.preamble() + 3))),
     ("reset", |wire| Behaviour::sse(wire.events(TEXT)).end(End::ResetAfter(wire.preamble() + 3))),
     ("ended", |wire| said(wire, [])),
