@@ -3,7 +3,8 @@
 //! A status is for people and alerts, and each write of it goes to the API server and to everyone who watches. So what
 //! is shown follows what is known with these limits, for each object:
 //! - the health or the credentials of something got worse: shown at once, but not within [`HOLD`] of the write before;
-//! - they got better: shown when that has lasted for [`HOLD`];
+//! - they got better, or unknown: shown when that has lasted for [`HOLD`];
+//! - they were unknown: shown at once;
 //! - only times, counts or words differ: shown when [`DETAIL_HOLD`] has passed since the write before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -37,12 +38,14 @@ struct Hold {
     better_since: Option<Instant>,
 }
 
-/// How what is known differs from what is shown.
-#[derive(Debug, PartialEq)]
+/// How what is known differs from what is shown. In order of what counts where rows differ in several ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
     Same,
     Details,
     Better,
+    /// Something of it was Unknown, and nothing got worse.
+    Known,
     Worse,
     /// It speaks of other targets.
     Anew,
@@ -83,7 +86,7 @@ impl Holds {
                 }
                 return shown.clone();
             }
-            Change::Anew => return known,
+            Change::Known | Change::Anew => now,
             Change::Worse => since_write(HOLD),
             Change::Details => since_write(DETAIL_HOLD),
         };
@@ -140,19 +143,19 @@ fn compare(shown: &ObjectHealth, known: &ObjectHealth) -> Change {
         ranks.rows.get(place).or_else(|| ranks.models.get(place)).copied().unwrap_or(WELL)
     };
     let places = [&before.rows, &before.models, &after.rows, &after.models];
-    let changes = places.into_iter().flat_map(BTreeMap::keys).map(|place| {
+    let mut change = Change::Same;
+    for place in places.into_iter().flat_map(BTreeMap::keys) {
         let (before, after) = (rank(&before, place), rank(&after, place));
-        after.cmp(&before)
-    });
-    match changes.max_by_key(|order| match order {
-        std::cmp::Ordering::Greater => 2,
-        std::cmp::Ordering::Less => 1,
-        std::cmp::Ordering::Equal => 0,
-    }) {
-        Some(std::cmp::Ordering::Greater) => Change::Worse,
-        Some(std::cmp::Ordering::Less) => Change::Better,
-        _ if is_alike(shown, known) => Change::Same,
-        _ => Change::Details,
+        change = change.max(match (before, after) {
+            _ if before == after => Change::Same,
+            _ if before > after => Change::Better,
+            (UNKNOWN, _) => Change::Known,
+            _ => Change::Worse,
+        });
+    }
+    match change {
+        Change::Same if !is_alike(shown, known) => Change::Details,
+        change => change,
     }
 }
 
@@ -168,6 +171,7 @@ struct Ranks<'a> {
     is_cut: bool,
 }
 
+const UNKNOWN: u8 = rank_of_health(Health::Unknown);
 /// Of what is not listed.
 const WELL: u8 = rank_of_health(Health::Healthy);
 
@@ -297,6 +301,7 @@ mod tests {
 
     use k8s_openapi::jiff::Timestamp;
     use penstock_config::{AilingKeys, KeysHealth, LastFailure, OpenBreaker, TargetHealth};
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::compile::Kind;
@@ -429,64 +434,29 @@ mod tests {
     }
 
     fn served(models: &[&str]) -> Served {
-        use penstock_config as config;
-        let provider = config::Provider {
-            name: "o".into(),
-            r#type: "OpenAI".into(),
-            endpoint: String::new(),
-            region: None,
-            project: None,
-            api_version: None,
-            keys: vec![],
-            concurrency: None,
-            simulated: None,
+        let target = |model: &&str| {
+            json!({
+                "pool": "ai/p", "model": model, "priority": 0, "weight": 1,
+                "candidates": [{"provider": "o", "upstream": model}],
+            })
         };
-        let health = config::Health { consecutive_failures: 1, cooldown_ms: 1, slow_start_ms: 0 };
-        let target = |model: &&str| config::Target {
-            pool: "ai/p".into(),
-            model: Some((*model).into()),
-            priority: 0,
-            weight: 1,
-            only_after: vec![],
-            timeouts: config::TimeoutOverrides::default(),
-            is_equivalent: false,
-            listed: BTreeMap::new(),
-            candidates: vec![config::Candidate {
-                provider: "o".into(),
-                upstream: (*model).into(),
-                facts: serde_json::Map::new(),
-            }],
-        };
-        let route = config::Route {
-            models: vec!["m".into()],
-            rules: vec![config::Rule {
-                name: "default".into(),
-                when: None,
-                strategy: config::Strategy::Priority,
-                sticky: None,
-                timeouts: config::TimeoutOverrides::default(),
-                targets: models.iter().map(target).collect(),
-            }],
-            failover: config::Failover {
-                reasons: vec![],
-                max_attempts: 1,
-                connect_ms: 1,
-                first_token_ms: 1,
-                answer_ms: None,
-                idle_ms: 1,
-                total_ms: 1,
-                retries: config::Retries::default(),
-                hedging: None,
-            },
-            parameter_policy: config::ParameterPolicy::Disclose,
-            hooks: vec![],
-            intents: None,
-        };
-        Served::of(&config::Snapshot {
-            auth: config::ClientAuth::Open,
-            pools: [("ai/p".to_owned(), config::Pool { health, providers: vec![provider] })].into(),
-            routes: [("ai/r".to_owned(), route)].into(),
-        })
+        let targets: Vec<Value> = models.iter().map(target).collect();
+        let snapshot = json!({
+            "auth": {"mode": "open"},
+            "pools": {"ai/p": {
+                "health": {"consecutiveFailures": 1, "cooldownMs": 1},
+                "providers": [{"name": "o", "type": "OpenAI", "endpoint": "", "keys": []}],
+            }},
+            "routes": {"ai/r": {
+                "models": ["m"],
+                "rules": [{"name": "default", "targets": targets}],
+                "failover": {
+                    "reasons": [], "maxAttempts": 1,
+                    "connectMs": 1, "firstTokenMs": 1, "idleMs": 1, "totalMs": 1,
+                },
+            }},
+        });
+        Served::of(&serde_json::from_value(snapshot).unwrap())
     }
 
     use Health::{Degraded, Healthy, Unavailable, Unknown};
@@ -629,8 +599,8 @@ mod tests {
         t.pass(6);
         assert_eq!((t.take_writes(), t.health()[0]), ([1, 1], ("m", Unknown)));
         t.proxies.push(Arc::default());
-        t.pass(5);
-        assert_eq!((t.take_writes(), t.health()[0]), ([1, 1], ("m", Healthy)));
+        t.look();
+        assert_eq!((t.take_writes(), t.health()[0]), ([1, 1], ("m", Healthy)), "at once");
     }
 
     #[test]
