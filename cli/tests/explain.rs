@@ -155,3 +155,34 @@ fn wrong_usage_is_told() {
         assert!(text.contains(says), "{args:?}: {text}");
     }
 }
+
+/// What the request was taken for, and how surely: what a threshold is set by.
+#[test]
+fn an_intent_is_shown_with_its_score() {
+    let files = ["-f", "examples/intents/pools.yaml", "-f", "examples/intents/route.yaml"];
+    let ask = |text: &str, more: &[&str]| {
+        let body = serde_json::json!({"model": "service", "messages": [{"role": "user", "content": text}]});
+        let output = explain(&[&files, more].concat(), Some(&body.to_string()));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let decision = |text: &str| serde_json::from_str::<Value>(&ask(text, &["--json"])).unwrap();
+    for (text, rule, target) in [
+        ("how can I reset a forgotten password", "faq", "desks/small/sim-small"),
+        ("Wie finde ich die Rechnung?", "billing", "desks/books/sim-books"),
+        ("パスワードを忘れた", "faq", "desks/small/sim-small"),
+    ] {
+        let decision = decision(text);
+        assert_eq!(who(&decision), (rule, target), "{text}: {decision}");
+        assert_eq!(decision["intent"]["name"], rule);
+        assert!(decision["intent"]["score"].as_f64().unwrap() >= 0.6, "{decision}");
+        assert!(decision["intent"].get("belowThreshold").is_none());
+    }
+    let unsure = decision("Where is the town?");
+    assert_eq!(unsure["rule"], "default", "{unsure}");
+    assert_eq!(unsure["intent"]["belowThreshold"], true, "{unsure}");
+    assert!(decision("42").get("intent").is_none());
+    let text = ask("how can I reset a forgotten password", &[]);
+    assert!(text.contains("\nintent    faq, score 0.") && !text.contains("too little"), "{text}");
+    assert!(ask("Where is the town?", &[]).contains(", too little for the route\n"));
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use penstock_proxy::trail::{DecidedHook, DecidedRule, DecidedTarget, Decision, Step};
+use penstock_proxy::trail::{DecidedHook, DecidedIntent, DecidedRule, DecidedTarget, Decision, Step};
 
 /// Was it answered, or would somebody be asked?
 pub fn is_answered(decision: &Decision) -> bool {
@@ -27,6 +27,7 @@ pub fn of(decision: &Decision) -> String {
         prompt_tokens,
         uses,
         hooks,
+        intent,
         rules,
         rule,
         strategy,
@@ -50,6 +51,10 @@ pub fn of(decision: &Decision) -> String {
     for (i, hook) in hooks.iter().enumerate() {
         let head = if i == 0 { "hooks" } else { "" };
         line(format_args!("{head:<10}{}", hook_text(hook)));
+    }
+    if let Some(DecidedIntent { name, score, below_threshold }) = intent {
+        let enough = if *below_threshold { ", too little for the route" } else { "" };
+        line(format_args!("intent    {name}, score {score:.2}{enough}"));
     }
     if let (Some(rule), []) = (rule, rules.as_slice()) {
         line(format_args!("rule      {rule}, by word of a hook"));

@@ -13,7 +13,7 @@ use penstock_route::{Feature, Subject, Turn};
 use crate::job::{Ask, Job};
 use crate::metrics::Metrics;
 use crate::runtime::Rule;
-use crate::trail::{RuleVerdict, Trail};
+use crate::trail::{DecidedIntent, RuleVerdict, Trail};
 
 /// The first rule whose condition holds.
 ///
@@ -46,6 +46,9 @@ pub fn choose<'r>(
                 RuleVerdict::Fails(error)
             }
         };
+        if trail.intent.is_none() {
+            trail.intent = asked.guessed();
+        }
         let is_met = verdict == RuleVerdict::Holds;
         trail.rules.push((rule.name.clone(), verdict));
         if is_met {
@@ -92,6 +95,12 @@ impl<'j, 'r> Asked<'j, 'r> {
             let last = self.messages().iter().rfind(|turn| turn.role == "user")?;
             self.job.route.intents.as_ref()?.learned.guess(&last.text)
         })
+    }
+
+    /// What was guessed, where anything asked.
+    fn guessed(&self) -> Option<DecidedIntent> {
+        let Guess { name, score } = (*self.guess.get()?)?;
+        Some(DecidedIntent { name: name.to_owned(), score, below_threshold: self.intent().is_empty() })
     }
 
     pub fn body(&self) -> &Body {

@@ -33,6 +33,8 @@ pub struct Trail {
     pub route: Option<Arc<str>>,
     pub needs: Option<Needs>,
     pub hooks: Vec<HookRecord>,
+    /// Where a rule asked for it.
+    pub intent: Option<DecidedIntent>,
     pub rules: Vec<(Arc<str>, RuleVerdict)>,
     pub rule: Option<Arc<str>>,
     pub strategy: Option<Strategy>,
@@ -111,6 +113,9 @@ pub struct Decision {
     /// Those of the route that were asked, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<DecidedHook>,
+    /// What the request is about; absent where no rule asked, and where it has nothing in common with any example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<DecidedIntent>,
     pub rules: Vec<DecidedRule>,
     pub rule: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +144,18 @@ pub struct DecidedHook {
     /// Why there is no verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// The most likely intent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecidedIntent {
+    pub name: String,
+    /// From 0 to 1.
+    pub score: f64,
+    /// The score is below the route's threshold: for the rules there was none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub below_threshold: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,6 +200,7 @@ impl Trail {
             route: None,
             needs: None,
             hooks: Vec::new(),
+            intent: None,
             rules: Vec::new(),
             rule: None,
             strategy: None,
@@ -249,6 +267,7 @@ impl Trail {
             route,
             needs,
             hooks,
+            intent,
             rules,
             rule,
             strategy,
@@ -266,6 +285,7 @@ impl Trail {
             prompt_tokens: needs.map(|needs| needs.prompt_tokens),
             uses: needs.map(|needs| needs.names().map(str::to_owned).collect()).unwrap_or_default(),
             hooks: hooks.iter().map(decided_hook).collect(),
+            intent: intent.clone(),
             rules: rules
                 .iter()
                 .map(|(name, verdict)| DecidedRule {
