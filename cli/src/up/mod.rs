@@ -129,7 +129,8 @@ async fn serve(args: &UpArgs) -> Result<ExitCode, ExitCode> {
     loop {
         tokio::select! {
             () = signals.next() => break,
-            reading = watch.changed() => reload(&mut state, &proxy, &reading),
+            // Compiling, and learning intents, may take seconds, and requests are served meanwhile.
+            reading = watch.changed() => tokio::task::block_in_place(|| reload(&mut state, &proxy, &reading)),
         }
     }
     say("\nstopping: requests in flight may finish; once more to stop at once");

@@ -181,41 +181,17 @@ pub fn is_plain(body: &[u8]) -> bool {
 /// What one model can do that another, which should stand in for it, cannot. Something unknown of the first is nothing
 /// that it can do.
 pub fn shortfalls(primary: &Facts, other: &Facts) -> Vec<Lack> {
-    let modalities = primary.input.unwrap_or_default();
-    let able = Needs {
-        image: modalities.image,
-        pdf: modalities.pdf,
-        audio: modalities.audio,
-        video: modalities.video,
-        tools: primary.tools == Some(true),
-        forced_tools: primary.forced_tools == Some(true),
-        json_schema: primary.json_schema == Some(true),
-        reasoning: primary.thinks() == Some(true),
-        prompt_tokens: 0,
-        answer_tokens: None,
-    };
-    let Needs {
-        image,
-        pdf,
-        audio,
-        video,
-        tools,
-        forced_tools,
-        json_schema,
-        reasoning,
-        prompt_tokens: _,
-        answer_tokens: _,
-    } = able;
+    let input = primary.input.unwrap_or_default();
     let none = Needs::default();
     [
-        Needs { image, ..none },
-        Needs { pdf, ..none },
-        Needs { audio, ..none },
-        Needs { video, ..none },
-        Needs { tools, ..none },
-        Needs { forced_tools, ..none },
-        Needs { json_schema, ..none },
-        Needs { reasoning, ..none },
+        Needs { image: input.image, ..none },
+        Needs { pdf: input.pdf, ..none },
+        Needs { audio: input.audio, ..none },
+        Needs { video: input.video, ..none },
+        Needs { tools: primary.tools == Some(true), ..none },
+        Needs { forced_tools: primary.forced_tools == Some(true), ..none },
+        Needs { json_schema: primary.json_schema == Some(true), ..none },
+        Needs { reasoning: primary.thinks() == Some(true), ..none },
         Needs { prompt_tokens: primary.context_window.unwrap_or(0), ..none },
     ]
     .iter()

@@ -156,7 +156,16 @@ impl Subject for Asked<'_, '_> {
     }
 
     fn has(&self, feature: Feature) -> bool {
-        self.body().features.contains(&feature)
+        let needs = &self.body().needs;
+        match feature {
+            Feature::Image => needs.image,
+            Feature::Pdf => needs.pdf,
+            Feature::Audio => needs.audio,
+            Feature::Video => needs.video,
+            Feature::Tools => needs.tools,
+            Feature::JsonSchema => needs.json_schema,
+            Feature::Reasoning => needs.reasoning,
+        }
     }
 
     fn intent(&self) -> &str {
@@ -176,7 +185,8 @@ pub struct Body {
     pub metadata: BTreeMap<String, String>,
     pub prompt_tokens: i64,
     pub tools: Vec<String>,
-    features: Vec<Feature>,
+    /// An embedding needs nothing of these.
+    needs: Needs,
 }
 
 impl Body {
@@ -189,7 +199,7 @@ impl Body {
             metadata: metadata.map(|(key, value)| (key.clone(), text(value))).collect(),
             prompt_tokens: i64::try_from(needs.prompt_tokens).unwrap_or(i64::MAX),
             tools: request.tools.iter().map(|tool| tool.name.clone()).collect(),
-            features: features(needs),
+            needs: *needs,
         }
     }
 
@@ -247,31 +257,6 @@ fn text_of(part: &Part) -> Option<&str> {
     }
 }
 
-fn features(needs: &Needs) -> Vec<Feature> {
-    let Needs {
-        image,
-        pdf,
-        audio,
-        video,
-        tools,
-        forced_tools: _,
-        json_schema,
-        reasoning,
-        prompt_tokens: _,
-        answer_tokens: _,
-    } = *needs;
-    let all = [
-        (image, Feature::Image),
-        (pdf, Feature::Pdf),
-        (audio, Feature::Audio),
-        (video, Feature::Video),
-        (tools, Feature::Tools),
-        (json_schema, Feature::JsonSchema),
-        (reasoning, Feature::Reasoning),
-    ];
-    all.into_iter().filter_map(|(used, feature)| used.then_some(feature)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use penstock_llm::Format;
@@ -319,7 +304,8 @@ mod tests {
             ]
         );
         assert_eq!(found.tools, ["f"]);
-        assert_eq!(found.features, [Feature::Pdf, Feature::Tools, Feature::JsonSchema, Feature::Reasoning]);
+        let uses: Vec<_> = found.needs.names().collect();
+        assert_eq!(uses, ["pdf", "tools", "jsonSchema", "reasoning"]);
         assert_eq!((found.user.as_str(), found.metadata["a"].as_str()), ("u", "x"));
         assert!(found.prompt_tokens > 20, "{}", found.prompt_tokens);
     }
@@ -327,9 +313,9 @@ mod tests {
     #[test]
     fn what_is_not_there_is_empty() {
         let found = body(json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}));
-        assert_eq!((found.user.as_str(), found.tools.len(), found.features.len()), ("", 0, 0));
+        assert_eq!((found.user.as_str(), found.tools.len(), found.needs.names().count()), ("", 0, 0));
         let off =
             json!({"model": "m", "thinking_mode": false, "messages": [{"role": "user", "content": "hi"}]});
-        assert_eq!(body(off).features, []);
+        assert_eq!(body(off).needs.names().count(), 0);
     }
 }

@@ -291,14 +291,20 @@ impl Attempts<'_, '_> {
     }
 
     async fn run(&mut self, ready: Ready) -> Option<Found> {
-        let hedge = self.hedge(&ready);
+        let job = self.job;
+        let Some((delay, percent)) = self.hedge(&ready) else {
+            let ended = ask(job, ready).await;
+            return self.settle(ended);
+        };
+        // Few requests come here: the others need no place on the heap.
+        Box::pin(self.run_beside(ready, delay, percent)).await
+    }
+
+    /// Asks, and asks a second one too when the first has not begun to answer after `delay`.
+    async fn run_beside(&mut self, ready: Ready, delay: Duration, percent: u32) -> Option<Found> {
         let job = self.job;
         let first = ready.target.clone();
         let mut asking = Box::pin(ask(job, ready));
-        let Some((delay, percent)) = hedge else {
-            let ended = asking.await;
-            return self.settle(ended);
-        };
         if let Ok(ended) = tokio::time::timeout(delay, &mut asking).await {
             return self.settle(ended);
         }

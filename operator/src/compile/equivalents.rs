@@ -1,7 +1,9 @@
 //! Models that can stand in for a target: those that a user asked for with `equivalents: Auto`, and what the fallbacks
 //! that are written down can never do.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use penstock_config as config;
 use penstock_crds as crds;
@@ -9,7 +11,7 @@ use penstock_llm::catalogue::{self, Facts};
 use penstock_llm::needs;
 use penstock_llm::provider;
 
-use super::pool::key_of;
+use super::pool::{PoolOutcome, key_of};
 use super::targets::{self, Site};
 
 /// So many of a class: a last resort, not a second catalogue.
@@ -17,8 +19,46 @@ const MOST: usize = 3;
 /// Behind every priority that can be written down.
 const LAST_PRIORITY: u32 = 1_000;
 
+/// What the pools have, looked up once for all routes of one compile: a provider without a list may serve hundreds of
+/// models.
+#[derive(Default)]
+pub(super) struct Shelf(RefCell<BTreeMap<String, Rc<Vec<Offer>>>>);
+
+/// A model of a pool.
+struct Offer {
+    model: String,
+    candidates: Vec<(config::Candidate, Facts)>,
+}
+
+impl Shelf {
+    fn offers(&self, pool: &PoolOutcome<'_>, site: &Site<'_>) -> Rc<Vec<Offer>> {
+        let id = pool.key.id();
+        if let Some(known) = self.0.borrow().get(&id) {
+            return known.clone();
+        }
+        let offers = Rc::new(offers(pool, site));
+        self.0.borrow_mut().insert(id, offers.clone());
+        offers
+    }
+}
+
+/// Every model of the pool that it can serve now, and that nobody retires.
+fn offers(pool: &PoolOutcome<'_>, site: &Site<'_>) -> Vec<Offer> {
+    let (Some(spec), Some(usable)) = (pool.spec, &pool.contribution) else { return vec![] };
+    let names: BTreeSet<String> = spec.providers.iter().flat_map(|p| models_of(p, site)).collect();
+    let of = |model: String| {
+        let serving = targets::candidates(spec, &model, &site.world.catalogue);
+        let known = targets::usable_of(serving, Some(usable)).into_iter().filter_map(|candidate| {
+            let facts = facts_of(&candidate, usable).filter(|facts| facts.deprecated.is_none())?;
+            Some((candidate, facts))
+        });
+        Offer { candidates: known.collect(), model }
+    };
+    names.into_iter().map(of).filter(|offer| !offer.candidates.is_empty()).collect()
+}
+
 /// What is known of the model that a candidate asks for.
-pub(super) fn facts_of(candidate: &config::Candidate, pool: &config::Pool) -> Option<Facts> {
+fn facts_of(candidate: &config::Candidate, pool: &config::Pool) -> Option<Facts> {
     let provider = pool.providers.iter().find(|provider| provider.name == candidate.provider)?;
     let known = provider::by_name(&provider.r#type)?;
     let mut facts = catalogue::find(&known.key(), &candidate.upstream).unwrap_or_default();
@@ -40,42 +80,32 @@ pub(super) fn find(site: &Site<'_>, target: &config::Target, rule: &[config::Tar
     let Some(primary) = first_facts(target, site) else { return vec![] };
     let own_providers: Vec<&str> = target.candidates.iter().map(|c| c.provider.as_str()).collect();
     let mut found: Vec<((bool, f64), config::Target)> = Vec::new();
-    let here = site.pools.values().filter(|pool| pool.key.namespace == site.namespace);
-    for pool in here {
-        let (Some(spec), Some(usable)) = (pool.spec, &pool.contribution) else { continue };
+    for pool in site.pools.values().filter(|pool| pool.key.namespace == site.namespace) {
         let id = pool.key.id();
-        let mut names: Vec<String> = spec.providers.iter().flat_map(|p| models_of(p, site)).collect();
-        names.sort();
-        names.dedup();
-        for model in names {
-            let is_there = |t: &config::Target| t.pool == id && t.model.as_deref() == Some(&model);
+        for Offer { model, candidates } in site.shelf.offers(pool, site).iter() {
+            let is_there = |t: &config::Target| t.pool == id && t.model.as_ref() == Some(model);
             if rule.iter().any(is_there) {
                 continue;
             }
-            let mut candidates =
-                targets::usable_of(targets::candidates(spec, &model, &site.world.catalogue), Some(usable));
-            let mut closest = f64::INFINITY;
-            candidates.retain(|candidate| {
-                let facts = facts_of(candidate, usable).filter(|facts| facts.deprecated.is_none());
-                let apart = facts.and_then(|facts| needs::same_class(&primary, &facts));
-                closest = closest.min(apart.unwrap_or(f64::INFINITY));
-                apart.is_some()
-            });
-            if candidates.is_empty() {
+            let of_class: Vec<(f64, &config::Candidate)> = candidates
+                .iter()
+                .filter_map(|(candidate, facts)| Some((needs::same_class(&primary, facts)?, candidate)))
+                .collect();
+            let Some(closest) = of_class.iter().map(|(apart, _)| *apart).min_by(f64::total_cmp) else {
                 continue;
-            }
-            let is_own =
-                id == target.pool && candidates.iter().all(|c| own_providers.contains(&c.provider.as_str()));
+            };
+            let is_own = id == target.pool
+                && of_class.iter().all(|(_, c)| own_providers.contains(&c.provider.as_str()));
             let equivalent = config::Target {
                 pool: id.clone(),
-                model: Some(model),
+                model: Some(model.clone()),
                 priority: LAST_PRIORITY,
                 weight: 100,
                 only_after: vec![],
                 timeouts: target.timeouts,
                 is_equivalent: true,
-                candidates,
-                listed: Default::default(),
+                candidates: of_class.into_iter().map(|(_, candidate)| candidate.clone()).collect(),
+                listed: BTreeMap::new(),
             };
             found.push(((is_own, closest), equivalent));
         }
@@ -108,7 +138,8 @@ fn models_of(provider: &crds::Provider, site: &Site<'_>) -> Vec<String> {
 }
 
 /// What fallbacks of a rule can never do that its first target can, and what has no price where the price decides.
-pub(super) fn warnings(rule_path: &str, rule: &config::Rule, site: &Site<'_>) -> Vec<String> {
+pub(super) fn warnings(site: &Site<'_>, rule: &config::Rule) -> Vec<String> {
+    let rule_path = site.path;
     let mut said = Vec::new();
     let lowest = rule.targets.iter().map(|target| target.priority).min();
     let primary = rule

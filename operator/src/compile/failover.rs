@@ -12,65 +12,47 @@ pub(super) fn check(failover: &crds::Failover) -> Vec<Problem> {
     let crds::Failover { reasons: _, max_attempts: _, timeouts, retries, hedging } = failover;
     let crds::Timeouts { connect, first_token, answer, idle, total } = timeouts;
     let crds::Retries { budget_percent: _, backoff } = retries;
-    let mut problems = check_times(
-        "spec.failover.timeouts",
-        &[
-            ("connect", Some(connect)),
-            ("firstToken", Some(first_token)),
-            ("answer", answer.as_ref()),
-            ("idle", Some(idle)),
-            ("total", Some(total)),
-        ],
-    );
-    problems.extend(check_times("spec.failover.retries", &[("backoff", Some(backoff))]));
+    let route = "spec.failover.timeouts";
+    let mut problems: Vec<Problem> = [
+        check_time(route, "connect", connect),
+        check_time(route, "firstToken", first_token),
+        answer.as_ref().and_then(|answer| check_time(route, "answer", answer)),
+        check_time(route, "idle", idle),
+        check_time(route, "total", total),
+        check_time("spec.failover.retries", "backoff", backoff),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let Some(crds::Hedging { budget_percent: _, min_delay }) = hedging {
-        problems.extend(check_times("spec.failover.hedging", &[("minDelay", Some(min_delay))]));
+        problems.extend(check_time("spec.failover.hedging", "minDelay", min_delay));
     }
     problems
 }
 
-pub(super) fn check_rule(path: &str, timeouts: Option<&crds::RuleTimeouts>) -> Vec<Problem> {
-    let Some(crds::RuleTimeouts { connect, first_token, answer, idle, total }) = timeouts else {
-        return vec![];
-    };
-    check_times(
-        path,
-        &[
-            ("connect", connect.as_ref()),
-            ("firstToken", first_token.as_ref()),
-            ("answer", answer.as_ref()),
-            ("idle", idle.as_ref()),
-            ("total", total.as_ref()),
-        ],
-    )
+/// Times of a rule or a target.
+pub(super) fn check_overrides(path: &str, times: &config::TimeoutOverrides) -> Vec<Problem> {
+    let config::TimeoutOverrides { connect_ms, first_token_ms, answer_ms, idle_ms, total_ms } = times;
+    let fields = [
+        ("connect", connect_ms),
+        ("firstToken", first_token_ms),
+        ("answer", answer_ms),
+        ("idle", idle_ms),
+        ("total", total_ms),
+    ];
+    let times = fields.map(|(field, ms)| (field, ms.map(crds::Duration::from_millis)));
+    times.iter().filter_map(|(field, time)| check_time(path, field, time.as_ref()?)).collect()
 }
 
-pub(super) fn check_target(path: &str, timeouts: Option<&crds::TargetTimeouts>) -> Vec<Problem> {
-    let Some(crds::TargetTimeouts { connect, first_token, answer, idle }) = timeouts else { return vec![] };
-    check_times(
-        path,
-        &[
-            ("connect", connect.as_ref()),
-            ("firstToken", first_token.as_ref()),
-            ("answer", answer.as_ref()),
-            ("idle", idle.as_ref()),
-        ],
-    )
-}
-
-fn check_times(path: &str, times: &[(&str, Option<&crds::Duration>)]) -> Vec<Problem> {
-    let check = |(field, time): &(&str, Option<&crds::Duration>)| {
-        let time = (*time)?;
-        let text = if time.as_millis() == 0 {
-            "0s lets no request through; give a time above 0".to_owned()
-        } else if *time > LONGEST {
-            format!("{time} is longer than {LONGEST}; give less")
-        } else {
-            return None;
-        };
-        Some(Problem::new(reason::INVALID, format!("{path}.{field}"), text))
+fn check_time(path: &str, field: &str, time: &crds::Duration) -> Option<Problem> {
+    let text = if time.as_millis() == 0 {
+        "0s lets no request through; give a time above 0".to_owned()
+    } else if *time > LONGEST {
+        format!("{time} is longer than {LONGEST}; give less")
+    } else {
+        return None;
     };
-    times.iter().filter_map(check).collect()
+    Some(Problem::new(reason::INVALID, format!("{path}.{field}"), text))
 }
 
 pub(super) fn compile(failover: &crds::Failover) -> config::Failover {

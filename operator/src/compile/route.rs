@@ -9,11 +9,12 @@ use penstock_crds::{self as crds, ModelRoute, ModelRouteSpec};
 use penstock_route::Condition;
 
 use super::claims::{Claims, age};
+use super::equivalents::{self, Shelf};
 use super::hook::{self, Hooks};
 use super::targets::{self, Pools, Site};
 use super::world::namespace_of;
 use super::{Fragment, Kind, ObjectKey, Problem, Verdict, World};
-use super::{equivalents, failover, intents};
+use super::{failover, intents};
 
 /// What became of one route.
 pub(super) struct RouteOutcome {
@@ -46,7 +47,9 @@ impl RouteOutcome {
 
 /// Every route, oldest first: who comes first has the model names.
 pub(super) fn compile_all(world: &World, pools: &Pools<'_>) -> Vec<RouteOutcome> {
-    let mut drafts: Vec<Draft<'_>> = world.routes.iter().map(|route| draft(route, world, pools)).collect();
+    let shelf = Shelf::default();
+    let mut drafts: Vec<Draft<'_>> =
+        world.routes.iter().map(|route| draft(route, world, pools, &shelf)).collect();
     drafts.sort_by_cached_key(|draft| age(draft.route.metadata.creation_timestamp.as_ref(), &draft.key));
 
     let mut claims = Claims::default();
@@ -69,7 +72,7 @@ struct Draft<'a> {
     last: Option<config::Route>,
 }
 
-fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'a> {
+fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>, shelf: &Shelf) -> Draft<'a> {
     let key = ObjectKey { kind: Kind::ModelRoute, namespace: namespace_of(route), name: route.name_any() };
     let ModelRouteSpec { models, hooks, rules, intents, intent_threshold, failover, parameter_policy } =
         &route.spec;
@@ -93,9 +96,9 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
         .map(|(i, rule)| {
             let path = format!("spec.rules[{i}]");
             invalid.extend(check_rule(&path, rule, &intent_names));
-            let compiled = compile_rule(&path, rule, &key, models, world, pools, &mut unresolved);
-            let site = Site { namespace: &key.namespace, path: &path, names: models, world, pools };
-            warnings.extend(equivalents::warnings(&path, &compiled, &site));
+            let site = Site { namespace: &key.namespace, path: &path, names: models, world, pools, shelf };
+            let compiled = compile_rule(&site, rule, &key.id(), &mut unresolved);
+            warnings.extend(equivalents::warnings(&site, &compiled));
             compiled
         })
         .collect();
@@ -117,15 +120,14 @@ fn draft<'a>(route: &'a ModelRoute, world: &World, pools: &Pools<'_>) -> Draft<'
 
 fn check_rule(path: &str, rule: &crds::RouteRule, intents: &[&str]) -> Vec<Problem> {
     let crds::RouteRule { name: _, when, strategy: _, sticky: _, targets, timeouts } = rule;
-    let mut invalid = failover::check_rule(&format!("{path}.timeouts"), timeouts.as_ref());
+    let of_rule = failover::compile_rule(timeouts.as_ref());
+    let mut invalid = failover::check_overrides(&format!("{path}.timeouts"), &of_rule);
     if let Some(Err(mistake)) = when.as_deref().map(|when| Condition::of_route(when, intents)) {
         invalid.push(Problem::new(reason::INVALID, format!("{path}.when"), mistake));
     }
     for (j, target) in targets.iter().enumerate() {
-        invalid.extend(failover::check_target(
-            &format!("{path}.targets[{j}].timeouts"),
-            target.timeouts.as_ref(),
-        ));
+        let of_target = failover::compile_target(target.timeouts.as_ref());
+        invalid.extend(failover::check_overrides(&format!("{path}.targets[{j}].timeouts"), &of_target));
     }
     invalid
 }
@@ -133,12 +135,9 @@ fn check_rule(path: &str, rule: &crds::RouteRule, intents: &[&str]) -> Vec<Probl
 /// A rule with those of its targets that can be used. One that cannot be resolved now keeps what it had last, so that
 /// a Secret that is gone or a pool that is broken does not hold back the rest of an edit.
 fn compile_rule(
-    path: &str,
+    site: &Site<'_>,
     rule: &crds::RouteRule,
-    key: &ObjectKey,
-    names: &[crds::RouteModel],
-    world: &World,
-    pools: &Pools<'_>,
+    route: &str,
     unresolved: &mut Vec<Problem>,
 ) -> config::Rule {
     let crds::RouteRule { name, when, strategy, sticky, targets: specs, timeouts } = rule;
@@ -146,9 +145,8 @@ fn compile_rule(
     let mut with_equivalents = Vec::new();
     let mut is_wanting = false;
     for (j, target) in specs.iter().enumerate() {
-        let path = format!("{path}.targets[{j}]");
-        let site = Site { namespace: &key.namespace, path: &path, names, world, pools };
-        match targets::resolve(&site, target) {
+        let path = format!("{}.targets[{j}]", site.path);
+        match targets::resolve(&Site { path: &path, ..*site }, target) {
             Ok(resolved) => {
                 if target.equivalents == crds::Equivalents::Auto {
                     with_equivalents.push(resolved.clone());
@@ -157,7 +155,7 @@ fn compile_rule(
             }
             Err(problem) => {
                 unresolved.push(problem);
-                match targets::last_target(&site, &key.id(), target) {
+                match targets::last_target(site, route, target) {
                     Some(kept) => compiled.push(kept),
                     None => is_wanting = true,
                 }
@@ -165,12 +163,10 @@ fn compile_rule(
         }
     }
     if is_wanting {
-        let site = Site { namespace: &key.namespace, path, names, world, pools };
-        compiled.extend(targets::last_of_rule(&site, &key.id(), rule));
+        compiled.extend(targets::last_of_rule(site, route, rule));
     }
     for target in &with_equivalents {
-        let site = Site { namespace: &key.namespace, path, names, world, pools };
-        let found = equivalents::find(&site, target, &compiled);
+        let found = equivalents::find(site, target, &compiled);
         compiled.extend(found);
     }
     config::Rule {

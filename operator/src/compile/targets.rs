@@ -8,6 +8,7 @@ use penstock_crds::status::reason;
 use penstock_llm::catalogue::{Facts, Overrides};
 
 use super::close::close_names;
+use super::equivalents::Shelf;
 use super::facts;
 use super::failover;
 use super::pool::{PoolOutcome, key_of, listed, type_name, upstream_of};
@@ -16,15 +17,17 @@ use super::{Problem, World};
 /// Pools by `namespace/name`.
 pub(super) type Pools<'a> = BTreeMap<String, PoolOutcome<'a>>;
 
-/// Where a target is resolved.
+/// Where a rule or a target is resolved.
+#[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
     pub namespace: &'a str,
-    /// Of the target: `spec.rules[0].targets[1]`.
+    /// Of the rule or the target: `spec.rules[0].targets[1]`.
     pub path: &'a str,
     /// Model names of the route.
     pub names: &'a [crds::RouteModel],
     pub world: &'a World,
     pub pools: &'a Pools<'a>,
+    pub shelf: &'a Shelf,
 }
 
 /// A target with the providers that serve its model.
