@@ -184,6 +184,9 @@ fn denied(admission: Admission) -> Denied {
 }
 
 fn any_key(target: &Candidate, now: Instant) -> Result<(), Denied> {
+    if target.keys.any_awake(now) {
+        return Ok(());
+    }
     target.keys.pick(now, &mut rand::rng()).map(|_| ()).map_err(|AllRest { left, reason }| {
         let reason = match reason {
             RestReason::RateLimited => SkipReason::KeysResting,

@@ -447,7 +447,7 @@ impl Attempts<'_, '_> {
 }
 
 fn note_skip(trail: &mut Trail, skip: &Skip) {
-    let step = Step::Skipped { reason: skip.reason.as_str().to_owned(), message: skip.explain() };
+    let step = Step::Skipped { reason: skip.reason.as_str().into(), message: skip.explain() };
     trail.step(&skip.target.label, skip.target.is_equivalent, step);
 }
 
@@ -469,7 +469,7 @@ pub fn foresee(job: &Job<'_>, rule: &Rule, trail: &mut Trail) {
             }
             (Ok(_), Err((reason, wait))) => note_skip(trail, &Skip::foreseen(target, reason, wait)),
             (Err(Unsendable::Bad(bad)), _) => {
-                let step = Step::Skipped { reason: "bad_request".to_owned(), message: bad.to_string() };
+                let step = Step::Skipped { reason: "bad_request".into(), message: bad.to_string() };
                 trail.step(&target.label, target.is_equivalent, step);
             }
             (Err(Unsendable::Refused(refused)), _) => {
@@ -481,7 +481,7 @@ pub fn foresee(job: &Job<'_>, rule: &Rule, trail: &mut Trail) {
     for target in reserve {
         let reasons: Vec<&str> = target.only_after.iter().map(|reason| reason.as_str()).collect();
         let message = format!("tried only after {}", reasons.join(", "));
-        trail.step(&target.label, false, Step::Skipped { reason: "only_after".to_owned(), message });
+        trail.step(&target.label, false, Step::Skipped { reason: "only_after".into(), message });
     }
     for skip in &skipped {
         note_skip(trail, skip);

@@ -3,6 +3,7 @@
 //! Never holds a body, a header's value or a credential. What is gathered is cheap: names are shared, and texts are made
 //! only of what went wrong.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,11 +68,11 @@ pub struct Considered {
 #[serde(rename_all = "camelCase", tag = "step")]
 pub enum Step {
     /// Passed over without an attempt.
-    Skipped { reason: String, message: String },
+    Skipped { reason: Cow<'static, str>, message: String },
     /// Asked. `result` is `ok`, a class of failure, `rejected` or `abandoned` (another answer was faster).
     #[serde(rename_all = "camelCase")]
     Attempted {
-        result: String,
+        result: Cow<'static, str>,
         milliseconds: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
@@ -331,9 +332,9 @@ fn decided_hook(record: &HookRecord) -> DecidedHook {
 }
 
 /// An attempt that ended.
-pub fn attempted(result: &str, time: Duration, message: Option<&str>, hedge: bool) -> Step {
+pub fn attempted(result: &'static str, time: Duration, message: Option<&str>, hedge: bool) -> Step {
     Step::Attempted {
-        result: result.to_owned(),
+        result: Cow::Borrowed(result),
         milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         message: message.map(cut),
         hedge,
